@@ -1,0 +1,1 @@
+"""The command line: the only layer that wires the others together and prints."""

@@ -1,0 +1,56 @@
+"""The one seam of routing: tuned network and baselines alike are a `Scorer`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
+
+
+class Scorer(Protocol):
+    """Estimates Pr("Yes"): how probable it is that a candidate handles an instruction.
+
+    A scorer only scores: prices and policies are the business of `modelsat.routing.policy`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for tables and reports."""
+        ...
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Score every candidate, known by its profile, on every instruction.
+
+        Args:
+            instructions: The rows, at least one.
+            profiles: The columns, one per candidate, at least one. A candidate's scores depend neither on the
+                order nor on the company of the others.
+
+        Returns:
+            Logits and calibrated probabilities, [instruction, candidate].
+        """
+        ...
+
+
+def score_matrix(
+    instructions: Sequence[Instruction],
+    profiles: Sequence[CapabilityProfile],
+    *,
+    logits: FloatArray,
+    probabilities: FloatArray,
+) -> ScoreMatrix:
+    """Name the rows and columns of bare scores.
+
+    Args:
+        instructions: The rows.
+        profiles: The columns.
+        logits: [instruction, candidate].
+        probabilities: [instruction, candidate].
+    """
+    return ScoreMatrix(
+        instruction_ids=tuple(instruction.id for instruction in instructions),
+        candidates=tuple(profile.candidate for profile in profiles),
+        logits=logits,
+        probabilities=probabilities,
+    )

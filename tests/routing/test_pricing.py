@@ -1,0 +1,41 @@
+"""Expected prices."""
+
+import numpy as np
+import pytest
+
+from modelsat.routing.pricing import expected_price, instruction_tokens, price_matrix
+from modelsat.types import Candidate, Instruction
+
+PRICED = Candidate(name="priced", input_price=1.0, output_price=4.0)
+
+
+def test_price_is_input_and_mean_output() -> None:
+    assert expected_price(PRICED, 1_000, 500) == pytest.approx(1.0 * 1e-3 + 4.0 * 5e-4)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "output", "price"),
+    [
+        (Candidate(name="no prices"), 10.0, None),
+        (Candidate(name="half", input_price=1.0), 10.0, None),
+        (PRICED, None, None),
+        (Candidate(name="free", input_price=0.0, output_price=0.0), None, 0.0),
+    ],
+)
+def test_an_unknown_price_is_none_and_free_is_free(
+    candidate: Candidate, output: float | None, price: float | None
+) -> None:
+    assert expected_price(candidate, 100, output) == price
+
+
+def test_tokens_grow_with_the_text_and_are_never_none() -> None:
+    assert instruction_tokens("") == 1
+    assert instruction_tokens("a" * 400) == 100
+    assert instruction_tokens("日" * 400) == 300
+    assert instruction_tokens("\ud800") >= 1
+
+
+def test_matrix_has_nan_where_a_price_is_unknown() -> None:
+    instructions = [Instruction(id="short", text="a" * 4), Instruction(id="long", text="a" * 4_000)]
+    matrix = price_matrix(instructions, [PRICED, Candidate(name="unknown")], [0.0, None])
+    np.testing.assert_allclose(matrix, [[1e-6, np.nan], [1e-3, np.nan]])
