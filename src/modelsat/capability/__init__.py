@@ -1,0 +1,1 @@
+"""What candidates can do: the aptitude test, its results in words and cards, and the zoo."""

@@ -1,12 +1,43 @@
 """Grading the exam: outcomes on its items become capability profiles."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from modelsat.capability.aptitude import AptitudeTest, ExamTask
 from modelsat.errors import DataError
 from modelsat.records.splits import content_hash
 from modelsat.records.table import OutcomeTable
-from modelsat.types import CapabilityProfile, TaskResult
+from modelsat.types import CapabilityProfile, Instruction, Outcome, TaskResult
+
+
+def exam_table(
+    instructions: Sequence[Instruction],
+    outcomes: Sequence[Outcome],
+    exam: AptitudeTest,
+    *,
+    source: str | None = None,
+) -> OutcomeTable:
+    """Arrange the outcomes on the exam's items, and on nothing else: a card must not know of any other instruction.
+
+    Args:
+        instructions: Instructions with the exam's items among them.
+        outcomes: Their outcomes.
+        exam: The exam.
+        source: Keep outcomes of this protocol only.
+
+    Raises:
+        DataError: There is no outcome on any of the items.
+    """
+    ids = {item.id for item in exam.items}
+    sat = [instruction for instruction in instructions if instruction.id in ids]
+    try:
+        return OutcomeTable.from_records(sat, outcomes, source=source)
+    except DataError:
+        raise DataError(
+            f"exam {exam.name}: no outcome on any of its {len(ids)} items ({len(sat)} of them are among the "
+            f"instructions); are these outcomes on the dataset {exam.dataset!r}?"
+        ) from None
 
 
 def grade(
@@ -17,7 +48,7 @@ def grade(
     A candidate that sat part of the exam gets a profile of that part; one that sat none of it gets none.
 
     Args:
-        table: Outcomes that hold the exam's items among others.
+        table: Outcomes on the exam's items (see `exam_table`); others are not looked at, but for `output_tokens`.
         exam: The exam; an item is found by its id and then checked by its content hash.
         date: When the exam was sat (ISO date).
         source: Where the outcomes come from.
@@ -60,8 +91,7 @@ def grade(
             )
     if not profiles:
         raise DataError(
-            f"exam {exam.name}: no candidate has an outcome on any of its {len(exam.items)} items; are these outcomes "
-            f"on the dataset {exam.dataset!r}?"
+            f"exam {exam.name}: no candidate has an outcome on any of its {len(exam.items)} items."
         )
     return profiles
 

@@ -1,0 +1,201 @@
+"""The zoo's TOML file: read, written, and edited without touching what a person wrote in it."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field
+from tomlkit.items import AoT, Table
+
+from modelsat.capability.card import card_name, read_card, write_card
+from modelsat.errors import DataError
+from modelsat.records.files import parse_object, read_text, write_text
+from modelsat.types import Candidate, CapabilityProfile
+
+FORMAT = "modelsat-zoo/1"
+CARDS = "cards"
+
+_HEADER = re.compile(r"^\s*\[\[\s*candidate\s*\]\]", flags=re.MULTILINE)
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Entry(BaseModel):
+    """One `[[candidate]]` of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: _Text
+    card: _Text
+    endpoint: _Text | None = None
+    model: _Text | None = None
+    input_price: _Price | None = None
+    output_price: _Price | None = None
+    context_window: Annotated[int, Field(gt=0, strict=True)] | None = None
+    modalities: Annotated[tuple[_Text, ...], Field(min_length=1)] = ("text",)
+    tags: tuple[_Text, ...] = ()
+    notes: str = ""
+
+    def to_candidate(self) -> Candidate:
+        return Candidate(**self.model_dump(exclude={"card"}))
+
+
+def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
+    """Read every candidate of the file with its card.
+
+    Raises:
+        DataError: The file or a card is malformed; names file, line and entry.
+    """
+    text = read_text(path)
+    entries = _entries(text, path)
+    lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
+    members: list[tuple[Candidate, CapabilityProfile]] = []
+    names: set[str] = set()
+    for number, entry in enumerate(entries):
+        # An inline array of tables has no header lines to point at.
+        place = f"{path}:{lines[number]}" if len(lines) == len(entries) else str(path)
+        name = entry.get("name") if isinstance(entry, dict) else None
+        where = (
+            f"{place}: candidate {name!r}" if isinstance(name, str) else f"{place}: candidate {number + 1}"
+        )
+        form = parse_object(entry, _Entry, where)
+        if form.name in names:
+            raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
+        names.add(form.name)
+        try:
+            members.append((form.to_candidate(), read_card(path.parent / form.card)))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+    return members
+
+
+def write_zoo(path: Path, members: Iterable[tuple[Candidate, CapabilityProfile]]) -> None:
+    """Write a new zoo file, with every card in the folder `cards` beside it."""
+    document = _new_document()
+    array = tomlkit.aot()
+    for candidate, profile in members:
+        card = Path(CARDS) / card_name(candidate.name)
+        write_card(path.parent / card, profile)
+        array.append(_table(candidate, card.as_posix()))
+    document["candidate"] = array
+    write_text(path, tomlkit.dumps(document))
+
+
+def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
+    """Append a candidate to the file, or replace it where it is; comments and the other entries stay as they are.
+
+    Args:
+        path: The zoo file; made where it does not exist.
+        candidate: The candidate.
+        card: Its card, which the file then names relative to itself.
+
+    Raises:
+        DataError: The file or the card is malformed.
+    """
+    read_card(card)
+    document = _document(path) if path.exists() else _new_document()
+    relative = Path(os.path.relpath(card.resolve(), path.resolve().parent)).as_posix()
+    table = _table(candidate, relative)
+    array = _array(document, path)
+    at = _position(array, candidate.name)
+    if at is None:
+        array.append(table)
+    else:
+        _replace(array[at], table)
+    write_text(path, tomlkit.dumps(document))
+
+
+def remove_entry(path: Path, name: str) -> None:
+    """Take a candidate out of the file; its card stays on disk.
+
+    Raises:
+        DataError: The file is malformed or has no such candidate.
+    """
+    document = _document(path)
+    array = _array(document, path)
+    at = _position(array, name)
+    if at is None:
+        raise DataError(f"{path}: no candidate {name!r}; it has {_listed(array)}.")
+    del array[at]
+    write_text(path, tomlkit.dumps(document))
+
+
+def _entries(text: str, path: Path) -> Sequence[Any]:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: not TOML: {error}.") from None
+    if content.get("format") != FORMAT:
+        raise DataError(
+            f"{path}: format is {content.get('format')!r}; expected {FORMAT!r} in the first line."
+        )
+    unknown = sorted(set(content) - {"format", "candidate"})
+    if unknown:
+        raise DataError(f"{path}: unknown field {unknown[0]!r}; remove it or put it under [[candidate]].")
+    entries = content.get("candidate", [])
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: 'candidate' is a single table; write [[candidate]] with two brackets.")
+    return entries
+
+
+def _document(path: Path) -> tomlkit.TOMLDocument:
+    text = read_text(path)
+    _entries(text, path)
+    return tomlkit.parse(text)
+
+
+def _new_document() -> tomlkit.TOMLDocument:
+    document = tomlkit.document()
+    document.add("format", FORMAT)
+    document.add(tomlkit.nl())
+    return document
+
+
+def _array(document: tomlkit.TOMLDocument, path: Path) -> AoT:
+    if "candidate" not in document:
+        document["candidate"] = tomlkit.aot()
+    array = document["candidate"]
+    if not isinstance(array, AoT):
+        raise DataError(
+            f"{path}: 'candidate' is an inline list; write its entries as [[candidate]] to edit the file."
+        )
+    return array
+
+
+def _position(array: AoT, name: str) -> int | None:
+    return next((at for at, table in enumerate(array) if table.get("name") == name), None)
+
+
+def _listed(array: AoT) -> str:
+    return ", ".join(str(table.get("name")) for table in array) or "none"
+
+
+def _table(candidate: Candidate, card: str) -> Table:
+    table = tomlkit.table()
+    values = {
+        "name": candidate.name,
+        "card": card,
+        "endpoint": candidate.endpoint,
+        "model": candidate.model,
+        "input_price": candidate.input_price,
+        "output_price": candidate.output_price,
+        "context_window": candidate.context_window,
+        "modalities": None if candidate.modalities == ("text",) else list(candidate.modalities),
+        "tags": list(candidate.tags) or None,
+        "notes": candidate.notes or None,
+    }
+    for key, value in values.items():
+        if value is not None:
+            table.add(key, value)
+    table.add(tomlkit.nl())
+    return table
+
+
+def _replace(old: Table, new: Table) -> None:
+    for key in [key for key in old if key not in new]:
+        del old[key]
+    for key, value in new.items():
+        old[key] = value
