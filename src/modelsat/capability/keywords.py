@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
@@ -10,32 +12,16 @@ from modelsat.errors import DataError
 
 KEYWORDS = 5
 
-# What exam questions say whatever their subject.
-_EXAM_WORDS = frozenset(
-    """
-    according approximately answer assume assuming best calculate case choose chosen compute consider contains correct
-    data day days described describe determine diagram does ed et evaluate exactly example express expression false
-    figure find following follows given gives good greater group high higher identify incorrect initial just known large
-    largest later less level like long low lower make makes maximum mean means minimum most need needed new non number
-    obtain option options order passage people person place possible question questions ratio refers required respectively
-    result results round say second sentence set shown small smallest solve statement statements suppose table term terms
-    text thing things time total true type unit units use used using usually value values way would year years year old
-    amount based certain change changes common different form general important include includes increase increases
-    decrease likely line main occur occurs particular point points process rate related short similar single single size
-    state states statement structure th theory therefore various von work works author author's quot mathrm frac left right
-    text cdot times circ sqrt mathbf begin end rm hat quad align circ pi alpha beta gamma delta theta lambda mu sigma omega
-    cm mm km kg ft lb sec hr min mol atm psi btu kj cal deg hour hours minute minutes inch inches feet foot pound pounds
-    man woman men women mr mrs boy girl child store ii iii iv vi because also one two three four five six seven eight nine
-    ten first third half zero into onto every each both many much more per equal equals let show exist exists explain
-    john mary tom jane smith dont doesnt isnt doing did done got going want able know think thought said says
-    """.split()
-)
-_STOP_WORDS = sorted(ENGLISH_STOP_WORDS | _EXAM_WORDS)
-_WORD = r"(?u)\b[^\W\d_]{3,}(?:-[^\W\d_]{3,})?\b"
+# A term must stand in this many texts of its task, lest one text's story name the task.
+_MIN_TEXTS = 3
+# A pair of words says more than either; it stands in fewer texts, and would else never be chosen.
+_PAIR_BONUS = 1.8
+
 _MARKUP = re.compile(r"\\[a-zA-Z]+|\$[^$\n]{0,200}\$|\[[A-Z]+\]")
 _OPTION_LETTER = re.compile(r"^[A-Z]\. ", flags=re.MULTILINE)
+_TOKEN = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|[^\s]")
 _NAME_NOISE = frozenset({"school", "college", "high", "elementary", "professional", "other", "conceptual"})
-_ALWAYS_UPPER = frozenset({"dna", "rna", "gdp", "hiv", "aids", "atp", "usa"})
+_ALWAYS_UPPER = frozenset({"dna", "rna", "gdp", "hiv", "aids", "atp", "usa", "us", "acf", "cpu"})
 
 
 def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) -> dict[str, tuple[str, ...]]:
@@ -58,9 +44,7 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
         raise DataError("keywords: no task to describe; give the texts of at least one task.")
     names = list(texts)
     documents = [[_clean(text) for text in texts[name]] for name in names]
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), stop_words=_STOP_WORDS, token_pattern=_WORD, binary=True, norm=None, use_idf=False
-    )
+    vectorizer = TfidfVectorizer(analyzer=_terms, binary=True, norm=None, use_idf=False)
     try:
         vectorizer.fit([text for document in documents for text in document])
     except ValueError:
@@ -68,22 +52,40 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
         return {name: tuple(_from_name(name)[:count]) or (name,) for name in names}
     terms = vectorizer.get_feature_names_out()
     # Texts of the task that hold the term, so that one long text cannot lend a task its keywords.
-    holding = np.stack(
-        [np.asarray(vectorizer.transform(document).sum(axis=0)).ravel() for document in documents]
-    )
+    holding = np.stack([np.asarray(vectorizer.transform(document).sum(axis=0)).ravel() for document in documents])
     share = holding / np.array([[max(len(document), 1)] for document in documents])
-    spread = share.sum(axis=0, keepdims=True)
-    weight = share * np.log1p(share / np.maximum(spread - share, 1e-9).clip(1e-3) * (len(names) - 1 or 1))
-    weight *= np.where(holding >= np.minimum(3, holding.max(axis=1, keepdims=True)), 1.0, 0.0)
-    # A pair of words says more than either; it stands for fewer texts, and would else never be chosen.
-    weight *= np.array([1.6 if " " in term else 1.0 for term in terms])
+    elsewhere = (share.sum(axis=0, keepdims=True) - share) / max(len(names) - 1, 1)
+    # Frequency in the task x log of how much rarer it is in the others: TF-IDF that is not blind to frequencies.
+    weight = share * np.log1p(share / (elsewhere + 0.005))
+    weight[holding < np.minimum(_MIN_TEXTS, holding.max(axis=1, keepdims=True))] = 0.0
+    weight *= np.array([_PAIR_BONUS if " " in term else 1.0 for term in terms])
     keywords = {}
     for row, name in enumerate(names):
-        ranked = (
-            str(terms[at]) for at in np.argsort(-weight[row], kind="stable")[:200] if weight[row, at] > 0
-        )
+        ranked = (str(terms[at]) for at in np.argsort(-weight[row], kind="stable")[:200] if weight[row, at] > 0)
         keywords[name] = tuple(_distinct([*_from_name(name), *ranked], count)) or (name,)
     return keywords
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    """Function words, and what exam questions say whatever their subject."""
+    common = (files("modelsat") / "assets" / "exam" / "common_words.txt").read_text(encoding="utf-8")
+    return ENGLISH_STOP_WORDS | frozenset(common.split())
+
+
+def _terms(text: str) -> list[str]:
+    """Words and pairs of neighbouring words; a pair does not reach across punctuation or a stop word."""
+    terms: list[str] = []
+    before = ""
+    for token in _TOKEN.findall(text.lower()):
+        if len(token) < 3 or not token[0].isalpha() or token in _stop_words():
+            before = ""
+            continue
+        terms.append(token)
+        if before and before != token:
+            terms.append(f"{before} {token}")
+        before = token
+    return terms
 
 
 def _clean(text: str) -> str:
