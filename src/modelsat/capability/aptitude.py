@@ -143,9 +143,28 @@ class AptitudeTest:
 
     @classmethod
     def shipped(cls, name: str = SHIPPED) -> "AptitudeTest":
-        """The blueprint that comes with the package: 50 tasks x 20 shots over university and school subjects."""
+        """The blueprint that comes with the package: 50 tasks x 20 shots over school and university subjects.
+
+        Raises:
+            DataError: There is no shipped blueprint of this name.
+        """
         with as_file(files("modelsat") / "assets" / "exam" / f"{name}.json") as path:
             return cls.load(path)
+
+    @classmethod
+    def find(cls, name_or_path: str) -> "AptitudeTest":
+        """Read a shipped blueprint by its name, or any blueprint by its path.
+
+        Raises:
+            DataError: There is neither, or the file is malformed.
+        """
+        if name_or_path in shipped_names():
+            return cls.shipped(name_or_path)
+        if Path(name_or_path).exists():
+            return cls.load(name_or_path)
+        raise DataError(
+            f"no exam {name_or_path!r}; give the path of a blueprint or a name: {', '.join(shipped_names())}."
+        )
 
     def save(self, path: Path | str) -> None:
         """Write the blueprint as JSON, one item a line."""
@@ -173,6 +192,14 @@ class AptitudeTest:
             )
         )
         write_text(Path(path), f'{{\n  {head},\n  "tasks": [\n' + ",\n".join(tasks) + "\n  ]\n}\n")
+
+
+def shipped_names() -> list[str]:
+    """Names of the blueprints that come with the package."""
+    folder = files("modelsat") / "assets" / "exam"
+    return sorted(
+        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
 
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)

@@ -67,7 +67,8 @@ def read_card(path: Path | str) -> CapabilityProfile:
     """Read a capability card.
 
     Raises:
-        DataError: The file is missing, of another format, or a field is out of range; names the file and the field.
+        DataError: The file is missing, of another format, or a field is out of range; names the file and the
+            field.
     """
     form = read_json(Path(path), _CardFile)
     return _to_profile(form, str(path))

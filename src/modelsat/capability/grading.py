@@ -18,7 +18,7 @@ def exam_table(
     *,
     source: str | None = None,
 ) -> OutcomeTable:
-    """Arrange the outcomes on the exam's items, and on nothing else: a card must not know of any other instruction.
+    """Arrange the outcomes on the exam's items alone: a card must not know of any other instruction.
 
     Args:
         instructions: Instructions with the exam's items among them.
@@ -48,7 +48,8 @@ def grade(
     A candidate that sat part of the exam gets a profile of that part; one that sat none of it gets none.
 
     Args:
-        table: Outcomes on the exam's items (see `exam_table`); others are not looked at, but for `output_tokens`.
+        table: Outcomes on the exam's items (see `exam_table`); others are not looked at, but for
+            `output_tokens`.
         exam: The exam; an item is found by its id and then checked by its content hash.
         date: When the exam was sat (ISO date).
         source: Where the outcomes come from.
@@ -66,8 +67,8 @@ def grade(
             instruction = table.instructions[row]
             if content_hash(instruction.text, instruction.choices) != item.content_hash:
                 raise DataError(
-                    f"exam {exam.name}: item {item.id!r} is another question in these instructions (its content hash "
-                    "differs); grade with the dataset that the exam was built from."
+                    f"exam {exam.name}: item {item.id!r} is another question in these instructions "
+                    "(its content hash differs); grade with the dataset that the exam was built from."
                 )
     profiles = []
     for column, candidate in enumerate(table.candidates):

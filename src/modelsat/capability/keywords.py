@@ -27,8 +27,8 @@ _ALWAYS_UPPER = frozenset({"dna", "rna", "gdp", "hiv", "aids", "atp", "usa", "us
 def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) -> dict[str, tuple[str, ...]]:
     """Describe each task by the words that set its texts apart from the other tasks'.
 
-    The subject that the task's own name states comes first; the rest are single words and pairs of words by TF-IDF over
-    tasks, each counted once per text, without near-duplicates such as singular and plural.
+    The subject that the task's own name states comes first; the rest are single words and pairs of words by
+    TF-IDF over tasks, each counted once per text, without near-duplicates such as singular and plural.
 
     Args:
         texts: Task name to the texts of its instructions (options included).
@@ -52,16 +52,21 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
         return {name: tuple(_from_name(name)[:count]) or (name,) for name in names}
     terms = vectorizer.get_feature_names_out()
     # Texts of the task that hold the term, so that one long text cannot lend a task its keywords.
-    holding = np.stack([np.asarray(vectorizer.transform(document).sum(axis=0)).ravel() for document in documents])
+    holding = np.stack(
+        [np.asarray(vectorizer.transform(document).sum(axis=0)).ravel() for document in documents]
+    )
     share = holding / np.array([[max(len(document), 1)] for document in documents])
     elsewhere = (share.sum(axis=0, keepdims=True) - share) / max(len(names) - 1, 1)
-    # Frequency in the task x log of how much rarer it is in the others: TF-IDF that is not blind to frequencies.
+    # Frequency in the task x log of how much rarer it is in the others: TF-IDF that is not blind to
+    # frequencies.
     weight = share * np.log1p(share / (elsewhere + 0.005))
     weight[holding < np.minimum(_MIN_TEXTS, holding.max(axis=1, keepdims=True))] = 0.0
     weight *= np.array([_PAIR_BONUS if " " in term else 1.0 for term in terms])
     keywords = {}
     for row, name in enumerate(names):
-        ranked = (str(terms[at]) for at in np.argsort(-weight[row], kind="stable")[:200] if weight[row, at] > 0)
+        ranked = (
+            str(terms[at]) for at in np.argsort(-weight[row], kind="stable")[:200] if weight[row, at] > 0
+        )
         keywords[name] = tuple(_distinct([*_from_name(name), *ranked], count)) or (name,)
     return keywords
 
@@ -70,7 +75,7 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
 def _stop_words() -> frozenset[str]:
     """Function words, and what exam questions say whatever their subject."""
     common = (files("modelsat") / "assets" / "exam" / "common_words.txt").read_text(encoding="utf-8")
-    return ENGLISH_STOP_WORDS | frozenset(common.split())
+    return frozenset(ENGLISH_STOP_WORDS) | frozenset(common.split())
 
 
 def _terms(text: str) -> list[str]:

@@ -36,8 +36,8 @@ def task_phrases(
     positions = [int(position) for position in order]
     if sorted(positions) != list(range(len(profile.results))):
         raise DataError(
-            f"profile of {profile.candidate}: the order must name each of its {len(profile.results)} tasks once; "
-            f"it has {len(positions)} entries."
+            f"profile of {profile.candidate}: the order must name each of its {len(profile.results)} tasks "
+            f"once; it has {len(positions)} entries."
         )
     return [task_phrase(profile.results[position]) for position in positions]
 

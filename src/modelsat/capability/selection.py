@@ -14,8 +14,9 @@ from modelsat.records.splits import Splits, split_of, stem_hash
 from modelsat.records.table import OutcomeTable
 from modelsat.types import FloatArray, Instruction
 
-# Items are drawn in proportion to this power of their discrimination instead of taken from the top: the very best items
-# on a score of candidates are best partly by chance, and such an exam misjudges the next candidate.
+# Items are drawn in proportion to this power of their discrimination instead of taken from the top: the very
+# best items on a score of candidates are best partly by chance, and such an exam misjudges the next
+# candidate.
 SHARPNESS = 0.5
 
 _COLLECTED = re.compile(r"(?P<source>[A-Za-z]+)-(?P<subject>[A-Za-z]+)")
@@ -25,8 +26,8 @@ _WORDS_RUN_TOGETHER = re.compile(r"(?<=[a-z])(?=[A-Z])")
 def task_name(instruction: Instruction) -> str:
     """A readable name for the subject of an instruction.
 
-    "law: professional law" for (law, professional_law); where a dataset names the source of a subject before a hyphen,
-    the source comes last: "engineering: heat transfer (stemez)".
+    "law: professional law" for (law, professional_law); where a dataset names the source of a subject before
+    a hyphen, the source comes last: "engineering: heat transfer (stemez)".
     """
     category = instruction.category
     subject = instruction.task.removeprefix(f"{category}:") if category else instruction.task
@@ -40,7 +41,7 @@ def task_name(instruction: Instruction) -> str:
 
 
 def tuning_table(table: OutcomeTable, splits: Splits) -> OutcomeTable:
-    """The part of a table that an exam may be chosen from: tuning instructions, candidates that tuning sees."""
+    """The part of a table that an exam may be chosen from: what tuning sees, instructions and candidates."""
     rows = np.array([split_of(row.text) == "tuning" for row in table.instructions], dtype=np.bool_)
     return table.select(rows).columns([name for name in table.candidates if name not in splits.unseen])
 
@@ -48,9 +49,10 @@ def tuning_table(table: OutcomeTable, splits: Splits) -> OutcomeTable:
 def discrimination(scores: FloatArray, subjects: Sequence[str]) -> NDArray[np.float64]:
     """How well each item tells candidates apart in its own subject, from 0 (not at all) to 1.
 
-    An item that half of the candidates solve weighs most; one that nearly all solve or fail weighs nothing. It counts
-    in so far as its solvers also do well on the rest of the subject (point-biserial correlation), beyond what their
-    overall level explains: an exam of items that merely follow the level could not tell one task from another.
+    An item that half of the candidates solve weighs most; one that nearly all solve or fail weighs nothing.
+    It counts in so far as its solvers also do well on the rest of the subject (point-biserial correlation),
+    beyond what their overall level explains: an exam of items that merely follow the level could not tell one
+    task from another.
 
     Args:
         scores: [item, candidate]; NaN where a candidate did not sit the item.
@@ -126,7 +128,8 @@ def select_items(
     ]
     if len(chosen) < tasks:
         raise DataError(
-            f"only {len(chosen)} subjects have {shots} items or more; ask for fewer tasks than {tasks}, or fewer shots."
+            f"only {len(chosen)} subjects have {shots} items or more; "
+            f"ask for fewer tasks than {tasks}, or fewer shots."
         )
     weights = discrimination(table.scores, subjects)
     subject_array = np.array(subjects)

@@ -16,8 +16,8 @@ Member = tuple[Candidate, CapabilityProfile]
 class ModelZoo:
     """The candidates that can be chosen now, with their profiles.
 
-    Reads like a mapping from a candidate's name to its `Candidate`. A candidate that is added can be routed to at once:
-    a router knows candidates by their profiles only.
+    Reads like a mapping from a candidate's name to its `Candidate`. A candidate that is added can be routed
+    to at once: a router knows candidates by their profiles only.
 
         zoo = ModelZoo.shipped()
         zoo.add(Candidate(name="our-model", output_price=0.4), "cards/our-model.json")
@@ -48,7 +48,7 @@ class ModelZoo:
 
     @property
     def profiles(self) -> tuple[CapabilityProfile, ...]:
-        """What a router scores: one profile per candidate, under its name, with the candidate's expert notes."""
+        """What a router scores: one profile per candidate, under its name, with its expert notes."""
         return tuple(_joined(candidate, profile) for candidate, profile in self._members.values())
 
     def profile(self, name: str) -> CapabilityProfile:
@@ -79,8 +79,8 @@ class ModelZoo:
 
         Args:
             candidate: The candidate, or only its name.
-            profile: Its profile, or the path of its capability card. A profile measured under another name serves too:
-                one model may be offered at two endpoints.
+            profile: Its profile, or the path of its capability card. A profile measured under another name
+                serves too: one model may be offered at two endpoints.
 
         Raises:
             DataError: The name is taken, or the card is malformed.

@@ -85,7 +85,7 @@ def write_zoo(path: Path, members: Iterable[tuple[Candidate, CapabilityProfile]]
 
 
 def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
-    """Append a candidate to the file, or replace it where it is; comments and the other entries stay as they are.
+    """Append a candidate to the file, or replace it where it is; comments and other entries stay.
 
     Args:
         path: The zoo file; made where it does not exist.

@@ -1,6 +1,7 @@
 """The columns of instruction and outcome files, and the way between a row and the domain types.
 
-The same columns hold in parquet and in JSONL. A candidate's column is called `model`, as evaluation logs call it.
+The same columns hold in parquet and in JSONL. A candidate's column is called `model`, as evaluation logs call
+it.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ _TEST_BELOW, _VALIDATION_BELOW = 20, 26
 
 
 def stem(text: str) -> str:
-    """What stays of a question wherever it was copied: the text before the first lettered option, a-z and 0-9 only."""
+    """What copies of a question share: the text before the first lettered option, a-z and 0-9 only."""
     return _NOT_STEM.sub("", text.split("\nA. ")[0].lower())
 
 
@@ -50,10 +50,11 @@ def stem_hash(text: str) -> str:
 
 
 def content_hash(text: str, choices: Sequence[str] = ()) -> str:
-    """Short hash of a question and its choices, equal for copies that differ in case, spacing or lettering only.
+    """Short hash of a question and its choices, equal for copies that differ in case or spacing only.
 
     Args:
-        text: The question; lettered options below it are cut off, so the rendered and the bare question agree.
+        text: The question; lettered options below it are cut off, so the rendered and the bare question
+            agree.
         choices: The options, in order.
     """
     parts = [text.split("\nA. ")[0], *choices]
@@ -95,7 +96,7 @@ class Splits:
     out_of_domain_datasets: tuple[str, ...] = ()
     unseen_test: tuple[str, ...] = ()
     unseen_validation: tuple[str, ...] = ()
-    zoos: dict[str, tuple[str, ...]]
+    zoos: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def unseen(self) -> frozenset[str]:

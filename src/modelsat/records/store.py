@@ -39,7 +39,8 @@ def read_instructions(path: Path) -> tuple[Instruction, ...]:
     """Read instructions from `.parquet` or `.jsonl`.
 
     Raises:
-        DataError: A row is not as the schema says (the error names file, row and value), or an id appears twice.
+        DataError: A row is not as the schema says (the error names file, row and value), or an id appears
+            twice.
     """
     if _ending(path) == ".jsonl":
         instructions = tuple(_read_jsonl(path, instruction_from_row))
@@ -155,8 +156,8 @@ class OutcomeDirectory:
         orphans = set(outcomes.instruction_ids) - {instruction.id for instruction in instructions}
         if orphans:
             raise DataError(
-                f"{folder}: {len(orphans)} instruction ids of the outcomes (e.g. {min(orphans)!r}) are not in its "
-                "instructions; add those instructions or remove their outcomes."
+                f"{folder}: {len(orphans)} instruction ids of the outcomes (e.g. {min(orphans)!r}) are not "
+                "in its instructions; add those instructions or remove their outcomes."
             )
         return cls(path=folder, instructions=instructions, outcomes=outcomes)
 
@@ -259,7 +260,8 @@ def _codes(table: pa.Table, name: str, path: Path) -> tuple[tuple[str, ...], Ind
 def _floats(table: pa.Table, name: str, path: Path) -> FloatArray:
     if name not in table.column_names:
         return np.full(table.num_rows, np.nan, dtype=np.float32)
-    return _cast(table, name, pa.float32(), path).to_numpy().astype(np.float32)
+    values: FloatArray = _cast(table, name, pa.float32(), path).to_numpy().astype(np.float32)
+    return values
 
 
 def _require(path: Path, name: str, values: FloatArray, valid: np.ndarray, expected: str) -> None:

@@ -49,14 +49,15 @@ class OutcomeTable:
     ) -> "OutcomeTable":
         """Arrange outcomes by instruction and candidate.
 
-        Instructions without any outcome are left out; the others keep their order. Several outcomes of one candidate on
-        one instruction are averaged.
+        Instructions without any outcome are left out; the others keep their order. Several outcomes of one
+        candidate on one instruction are averaged.
 
         Args:
             instructions: Instructions to arrange by; outcomes on others are left out.
             outcomes: Outcomes, best as `Outcomes`.
             dataset: Keep instructions of this dataset (or these) only.
-            source: Keep outcomes of this protocol (or these) only; outcomes of different protocols do not compare.
+            source: Keep outcomes of this protocol (or these) only; outcomes of different protocols do not
+                compare.
             candidates: Keep these candidates only (default: all that have an outcome).
             complete: Keep only instructions on which every candidate has an outcome.
 

@@ -1,0 +1,158 @@
+"""`modelsat exam`: build an aptitude test from outcomes, grade candidates with it, look at a card."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.cli.output import CommandGroup, print_json, print_table, say
+from modelsat.errors import DataError
+
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build and grade aptitude tests.")
+
+OutcomesOption = Annotated[
+    Path,
+    typer.Option(
+        "--outcomes", metavar="DIR", help="Folder with instructions and outcomes (parquet or JSONL)."
+    ),
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option("--source", help="Use outcomes of this evaluation protocol only.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(
+    epilog="Example: modelsat exam build --outcomes data --dataset mmlu_pro --splits splits.json -o exam.json"
+)
+def build(
+    outcomes: OutcomesOption,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The blueprint to write.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Take items from this dataset (default: from all).", show_default=False)
+    ] = None,
+    tasks: Annotated[int, typer.Option(min=1, help="Number of tasks.")] = 50,
+    shots: Annotated[int, typer.Option(min=1, help="Items per task.")] = 20,
+    seed: Annotated[int, typer.Option(help="Two seeds give two forms of the exam.")] = 0,
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            help="Candidates to keep unseen (JSON); their outcomes are not looked at.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the exam (default: the file's).", show_default=False)
+    ] = None,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the items that tell candidates apart, and name each task by five keywords.
+
+    Items come from the tuning split only. Those that half of the candidates solve weigh most, in so far as
+    their solvers also do well on the rest of the task. The blueprint holds ids, content hashes and keywords,
+    no texts; the keywords may be edited by hand.
+    """
+    import numpy as np
+
+    from modelsat.capability.selection import select_items, tuning_table
+    from modelsat.records.splits import Splits, read_splits
+    from modelsat.records.store import OutcomeDirectory
+    from modelsat.records.table import OutcomeTable
+
+    held_out = Splits() if splits is None else read_splits(splits)
+    directory = OutcomeDirectory.load(outcomes)
+    table = OutcomeTable.from_records(
+        directory.instructions, directory.outcomes, dataset=dataset, source=source
+    )
+    exam = select_items(
+        tuning_table(table, held_out),
+        tasks=tasks,
+        shots=shots,
+        rng=np.random.default_rng(seed),
+        name=name or output.stem,
+        dataset=dataset or "",
+    )
+    exam.save(output)
+    if as_json:
+        rows = [
+            {"task": task.name, "keywords": task.keywords, "items": len(task.items)} for task in exam.tasks
+        ]
+        print_json({"output": str(output), "name": exam.name, "hash": exam.hash, "tasks": rows})
+        return
+    print_table(["task", "keywords"], [(task.name, ", ".join(task.keywords)) for task in exam.tasks])
+    say(f"{output}: {len(exam.tasks)} tasks x {exam.shots} shots, hash {exam.hash}")
+
+
+@app.command(epilog="Example: modelsat exam grade --outcomes data --exam core -o cards")
+def grade(
+    outcomes: OutcomesOption,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cards.")],
+    exam: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A shipped blueprint (core) or a file.")
+    ] = "core",
+    source: SourceOption = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="When the exam was sat, YYYY-MM-DD (default: today).", show_default=False),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Where the outcomes come from; stands in every card.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a capability card for every candidate that has outcomes on the exam's items.
+
+    A candidate may have sat a part only: its card says which tasks, and how many shots of each.
+    """
+    from datetime import date as day
+
+    from modelsat.capability.aptitude import AptitudeTest
+    from modelsat.capability.card import card_name, write_card
+    from modelsat.capability.grading import exam_table
+    from modelsat.capability.grading import grade as grade_table
+    from modelsat.records.store import OutcomeDirectory
+
+    blueprint = AptitudeTest.find(exam)
+    try:
+        sat_on = day.today() if date is None else day.fromisoformat(date)
+    except ValueError:
+        raise DataError(f"--date is {date!r}; expected a day as YYYY-MM-DD.") from None
+    directory = OutcomeDirectory.load(outcomes)
+    table = exam_table(directory.instructions, directory.outcomes, blueprint, source=source)
+    profiles = grade_table(table, blueprint, date=sat_on.isoformat(), source=note)
+    rows = []
+    for profile in sorted(profiles, key=lambda profile: -profile.level):
+        path = output / card_name(profile.candidate)
+        write_card(path, profile)
+        shots = sum(result.shots for result in profile.results)
+        rows.append((profile.candidate, profile.level, len(profile.results), shots, str(path)))
+    if as_json:
+        keys = ("candidate", "level", "tasks", "shots", "card")
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+        return
+    print_table(
+        ["candidate", "level", "tasks", "shots", "card"],
+        [(name, f"{level:.3f}", tasks, shots, path) for name, level, tasks, shots, path in rows],
+        numeric=["level", "tasks", "shots"],
+    )
+    say(f"{output}: {len(rows)} cards on exam {blueprint.name} ({len(blueprint.items)} items)")
+
+
+@app.command(epilog="Example: modelsat exam show cards/our-model.json")
+def show(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="A capability card.")],
+    text: Annotated[bool, typer.Option("--text", help="Print the capability representation.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a capability card, its best tasks first."""
+    from modelsat.capability.card import card_object, read_card
+    from modelsat.capability.profile import represent
+
+    profile = read_card(card)
+    if as_json:
+        print_json(card_object(profile))
+    elif text:
+        typer.echo(represent(profile))
+    else:
+        from modelsat.cli.zoo import print_profile
+
+        print_profile(profile)

@@ -1,0 +1,213 @@
+"""`modelsat zoo`: who can be chosen, and what each can do."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelsat.cli.output import CommandGroup, print_json, print_table, say
+from modelsat.errors import DataError
+
+if TYPE_CHECKING:
+    from modelsat.capability.zoo import ModelZoo
+    from modelsat.types import Candidate, CapabilityProfile
+
+app = typer.Typer(
+    cls=CommandGroup, no_args_is_help=True, help="List and edit the candidates that can be chosen."
+)
+
+ZooOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--zoo", metavar="FILE", help="Zoo file (TOML); the shipped zoo by default.", show_default=False
+    ),
+]
+ZooFileOption = Annotated[Path, typer.Option("--zoo", metavar="FILE", help="The zoo file (TOML) to change.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The candidate's name.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list", epilog="Example: modelsat zoo list --tag open-weights")
+def list_(
+    zoo: ZooOption = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only candidates with this tag; repeat for more.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the candidates, strongest first."""
+    chosen = _load(zoo)
+    members = [
+        (candidate, profile)
+        for candidate, profile in zip(chosen.candidates, chosen.profiles, strict=True)
+        if set(tag or ()) <= set(candidate.tags)
+    ]
+    members.sort(key=lambda member: -member[1].level)
+    if as_json:
+        print_json([candidate_object(candidate, profile) for candidate, profile in members])
+        return
+    print_table(
+        ["candidate", "level", "shots", "in", "out", "context", "tags"],
+        [
+            (
+                candidate.name,
+                f"{profile.level:.3f}",
+                sum(result.shots for result in profile.results),
+                _number(candidate.input_price),
+                _number(candidate.output_price),
+                _number(candidate.context_window),
+                ", ".join(candidate.tags),
+            )
+            for candidate, profile in members
+        ],
+        numeric=["level", "shots", "in", "out", "context"],
+    )
+    say("level: accuracy over the exam's items; in, out: money per million tokens.")
+
+
+@app.command(epilog="Example: modelsat zoo show gemini-1.5-pro-002")
+def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False) -> None:
+    """Show one candidate and its results, best tasks first."""
+    from modelsat.capability.card import card_object
+
+    chosen = _load(zoo)
+    candidate, profile = chosen[name], chosen.profile(name)
+    if as_json:
+        print_json({**candidate_object(candidate, profile), "profile": card_object(profile)})
+        return
+    fields = [
+        (key, ", ".join(value) if isinstance(value, list) else value)
+        for key, value in candidate_object(candidate, profile).items()
+        if value not in (None, "", []) and key not in ("level", "shots")
+    ]
+    print_table(["field", "value"], fields)
+    print_profile(profile)
+
+
+@app.command(
+    epilog="Example: modelsat zoo add our-model --card cards/our-model.json --zoo zoo.toml "
+    "--output-price 0.4 --tag eu-only"
+)
+def add(
+    name: NameArgument,
+    card: Annotated[
+        Path, typer.Option("--card", metavar="FILE", help="Its capability card (`modelsat exam grade`).")
+    ],
+    zoo: ZooFileOption,
+    endpoint: Annotated[str | None, typer.Option(help="Base URL of its API.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Its name at that endpoint.", show_default=False)] = None,
+    input_price: Annotated[
+        float | None, typer.Option(help="Money per million input tokens.", show_default=False)
+    ] = None,
+    output_price: Annotated[
+        float | None, typer.Option(help="Money per million output tokens.", show_default=False)
+    ] = None,
+    context_window: Annotated[
+        int | None, typer.Option(help="Tokens that fit, in and out together.", show_default=False)
+    ] = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option("--modality", help="What it accepts (default: text); repeat.", show_default=False),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A label; repeat for more.", show_default=False)
+    ] = None,
+    notes: Annotated[str, typer.Option(help="Expert notes, in words; they join its representation.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the candidate of this name.")] = False,
+    with_shipped: Annotated[
+        bool, typer.Option("--with-shipped", help="Begin a new zoo file with the shipped candidates.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a candidate to a zoo file, which is made if it does not exist; comments in it stay.
+
+    It is routable at once: nothing is retuned.
+    """
+    from modelsat.capability.card import read_card
+    from modelsat.capability.zoo import ModelZoo
+    from modelsat.capability.zoo_file import add_entry
+    from modelsat.types import Candidate
+
+    candidate = Candidate(
+        name=name,
+        endpoint=endpoint,
+        model=model,
+        input_price=input_price,
+        output_price=output_price,
+        context_window=context_window,
+        modalities=tuple(modality or ("text",)),
+        tags=tuple(tag or ()),
+        notes=notes,
+    )
+    read_card(card)
+    if zoo.exists():
+        if with_shipped:
+            raise DataError(f"{zoo}: exists already; --with-shipped is for a new file.")
+        if name in ModelZoo.load(zoo) and not replace:
+            raise DataError(f"{zoo}: candidate {name!r} is there already; use --replace or another name.")
+    elif with_shipped:
+        ModelZoo.shipped().save(zoo)
+    add_entry(zoo, candidate, card)
+    _report(zoo, f"added {name}", as_json=as_json)
+
+
+@app.command(epilog="Example: modelsat zoo remove our-model --zoo zoo.toml")
+def remove(name: NameArgument, zoo: ZooFileOption, as_json: JsonOption = False) -> None:
+    """Take a candidate out of a zoo file; its card stays on disk, and comments stay in the file."""
+    from modelsat.capability.zoo_file import remove_entry
+
+    remove_entry(zoo, name)
+    _report(zoo, f"removed {name}", as_json=as_json)
+
+
+def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> dict[str, Any]:
+    """A candidate and the summary of its profile, for `--json`."""
+    return {
+        "name": candidate.name,
+        "level": round(profile.level, 4),
+        "shots": sum(result.shots for result in profile.results),
+        "endpoint": candidate.endpoint,
+        "model": candidate.model,
+        "input_price": candidate.input_price,
+        "output_price": candidate.output_price,
+        "context_window": candidate.context_window,
+        "modalities": list(candidate.modalities),
+        "tags": list(candidate.tags),
+        "notes": candidate.notes,
+        "mean_output_tokens": profile.mean_output_tokens,
+    }
+
+
+def print_profile(profile: "CapabilityProfile") -> None:
+    """Write a profile's results as a table, best tasks first."""
+    shots = sum(result.shots for result in profile.results)
+    print_table(
+        ["task", "accuracy", "shots", "keywords"],
+        [
+            (result.task, f"{100 * result.accuracy:.0f}%", result.shots, ", ".join(result.keywords))
+            for result in sorted(profile.results, key=lambda result: -result.accuracy)
+        ],
+        title=f"{profile.candidate}: {100 * profile.level:.1f}% of {shots} items of exam {profile.exam}",
+        numeric=["accuracy", "shots"],
+    )
+    if profile.notes:
+        say(f"notes: {profile.notes}")
+
+
+def _load(zoo: Path | None) -> "ModelZoo":
+    from modelsat.capability.zoo import ModelZoo
+
+    return ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _report(zoo: Path, what: str, *, as_json: bool) -> None:
+    names = _load(zoo).names
+    if as_json:
+        print_json({"zoo": str(zoo), "candidates": list(names)})
+    else:
+        say(f"{zoo}: {what}; {len(names)} candidates")
