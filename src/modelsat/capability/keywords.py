@@ -49,7 +49,7 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
         vectorizer.fit([text for document in documents for text in document])
     except ValueError:
         # No word at all in any text, e.g. formulas or another script without word breaks.
-        return {name: tuple(_from_name(name)[:count]) or (name,) for name in names}
+        return {name: tuple(_distinct(_from_name(name), count)) or (name,) for name in names}
     terms = vectorizer.get_feature_names_out()
     # Texts of the task that hold the term, so that one long text cannot lend a task its keywords.
     holding = np.stack(

@@ -155,7 +155,9 @@ def _new_document() -> tomlkit.TOMLDocument:
 
 
 def _array(document: tomlkit.TOMLDocument, path: Path) -> AoT:
-    if "candidate" not in document:
+    # An emptied zoo holds `candidate = []`, which no [[candidate]] can follow.
+    if not document.get("candidate"):
+        document.pop("candidate", None)
         document["candidate"] = tomlkit.aot()
     array = document["candidate"]
     if not isinstance(array, AoT):

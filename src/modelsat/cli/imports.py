@@ -156,7 +156,7 @@ def _print(result: "Import", output: Path, *, as_json: bool) -> None:
     )
     say(
         f"{output}: {len(result.instructions)} instructions, {len(result.outcomes)} outcomes from "
-        f"{result.rows} rows; left out: {result.duplicates} duplicates, {len(result.rejected)} unreadable rows."
+        f"{result.rows} rows; left out: {result.duplicates} duplicates, {len(result.rejected)} bad rows."
     )
 
 

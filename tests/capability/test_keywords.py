@@ -1,0 +1,45 @@
+import pytest
+
+from modelsat.capability.keywords import task_keywords
+from modelsat.errors import DataError
+
+TEXTS = {
+    "health: nutrition": [
+        "Which vitamins are found in dairy products?\nA. vitamin A\nB. 12",
+        "A vitamin in dairy products and fatty acids?\nA. fatty acids\nB. 13",
+        "How do fatty acids and proteins differ in dairy products?",
+        "Which protein and which vitamin?",
+    ],
+    "law": [
+        "The defendant told the court a story.",
+        "May the defendant leave the court?",
+        "A defendant sued in court, 1999.",
+    ],
+}
+
+
+def test_keywords_set_a_task_apart_and_are_capitalised() -> None:
+    keywords = task_keywords(TEXTS)
+    assert keywords["health: nutrition"][0] == "Nutrition"
+    assert {"Dairy Products", "Vitamin"} <= set(keywords["health: nutrition"])
+    assert keywords["law"][0] == "Law"
+    assert {"Defendant", "Court"} <= set(keywords["law"])
+
+
+def test_no_keyword_is_a_number_a_letter_or_another_in_the_plural() -> None:
+    for keywords in task_keywords(TEXTS, count=20).values():
+        words = [word.lower().rstrip("s") for keyword in keywords for word in keyword.split()]
+        assert len(words) == len(set(words))
+        assert not any(word.isdigit() or len(word) < 3 for word in words if word != "law")
+
+
+def test_texts_without_words_leave_the_name() -> None:
+    assert task_keywords({"arithmetic": ["1 + 1", "2 + 2"], "": ["3"]}) == {
+        "arithmetic": ("Arithmetic",),
+        "": ("",),
+    }
+
+
+def test_no_task_is_an_error() -> None:
+    with pytest.raises(DataError, match="no task"):
+        task_keywords({})

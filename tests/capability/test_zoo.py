@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import pytest
+
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.card import write_card
+from modelsat.capability.zoo import ModelZoo
+from modelsat.capability.zoo_file import add_entry, remove_entry
+from modelsat.errors import DataError
+from modelsat.types import Candidate, CapabilityProfile, TaskResult
+
+ZOO = """# Our models.
+format = "modelsat-zoo/1"
+
+[[candidate]]
+name = "small"  # the cheap one
+card = "cards/small.json"
+input_price = 0.2
+output_price = 1
+context_window = 8192
+tags = ["eu-only"]
+notes = "Fluent in Dutch."
+
+# Big one: ask before use.
+[[candidate]]
+name = "big"
+card = "cards/big.json"
+"""
+
+
+def _profile(candidate: str, accuracy: float = 0.5) -> CapabilityProfile:
+    result = TaskResult(task="law", keywords=("Law",), accuracy=accuracy, shots=2)
+    return CapabilityProfile(
+        candidate=candidate, exam="toy", exam_hash="", results=(result,), notes="Card note."
+    )
+
+
+@pytest.fixture
+def zoo_file(tmp_path: Path) -> Path:
+    for name in ("small", "big"):
+        write_card(tmp_path / "cards" / f"{name}.json", _profile(name))
+    path = tmp_path / "zoo.toml"
+    path.write_text(ZOO)
+    return path
+
+
+def test_a_zoo_file_is_read_with_its_cards(zoo_file: Path) -> None:
+    zoo = ModelZoo.load(zoo_file)
+    assert zoo.names == ("small", "big")
+    assert zoo["small"] == Candidate(
+        name="small",
+        input_price=0.2,
+        output_price=1.0,
+        context_window=8192,
+        tags=("eu-only",),
+        notes="Fluent in Dutch.",
+    )
+    assert zoo.profile("small").notes == "Card note. Fluent in Dutch."
+    assert [profile.candidate for profile in zoo.profiles] == ["small", "big"]
+
+
+def test_a_saved_zoo_is_the_same_zoo(zoo_file: Path, tmp_path: Path) -> None:
+    zoo = ModelZoo.load(zoo_file)
+    zoo.add(
+        Candidate(name="a/b", endpoint="http://x", model="m", modalities=("text", "image")), _profile("other")
+    )
+    target = tmp_path / "copy" / "zoo.toml"
+    zoo.save(target)
+    again = ModelZoo.load(target)
+    assert again.candidates == zoo.candidates
+    assert again.profiles == zoo.profiles
+
+
+def test_a_candidate_is_added_from_its_card_under_its_own_name(zoo_file: Path) -> None:
+    zoo = ModelZoo()
+    zoo.add("ours", zoo_file.parent / "cards" / "big.json")
+    assert zoo.profiles[0].candidate == "ours"
+    assert "ours" in zoo
+    assert list(zoo) == ["ours"]
+    with pytest.raises(DataError, match="in the zoo already"):
+        zoo.add("ours", _profile("ours"))
+    zoo.remove("ours")
+    assert len(zoo) == 0
+
+
+def test_selecting_keeps_the_wanted_order_and_the_zoo(zoo_file: Path) -> None:
+    zoo = ModelZoo.load(zoo_file)
+    assert zoo.select(["big", "small"]).names == ("big", "small")
+    assert zoo.names == ("small", "big")
+    with pytest.raises(DataError, match="no candidate 'x' in the zoo; it has small, big"):
+        zoo.select(["x"])
+
+
+def test_editing_a_zoo_file_keeps_what_a_person_wrote(zoo_file: Path) -> None:
+    write_card(zoo_file.parent / "new.json", _profile("new"))
+    add_entry(zoo_file, Candidate(name="new", output_price=3.0), zoo_file.parent / "new.json")
+    remove_entry(zoo_file, "big")
+    text = zoo_file.read_text()
+    assert "# Our models." in text
+    assert "# the cheap one" in text
+    assert 'card = "new.json"' in text
+    assert ModelZoo.load(zoo_file).names == ("small", "new")
+
+
+def test_replacing_an_entry_keeps_its_place(zoo_file: Path) -> None:
+    add_entry(zoo_file, Candidate(name="small", input_price=9.0), zoo_file.parent / "cards" / "small.json")
+    zoo = ModelZoo.load(zoo_file)
+    assert zoo.names == ("small", "big")
+    assert (zoo["small"].input_price, zoo["small"].output_price, zoo["small"].tags) == (9.0, None, ())
+
+
+def test_the_last_candidate_may_leave_and_another_come(zoo_file: Path) -> None:
+    remove_entry(zoo_file, "small")
+    remove_entry(zoo_file, "big")
+    assert len(ModelZoo.load(zoo_file)) == 0
+    add_entry(zoo_file, Candidate(name="big"), zoo_file.parent / "cards" / "big.json")
+    assert ModelZoo.load(zoo_file).names == ("big",)
+    with pytest.raises(DataError, match="no candidate 'x'"):
+        remove_entry(zoo_file, "x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("modelsat-zoo/1", "modelsat-zoo/2", r"zoo\.toml: format is 'modelsat-zoo/2'"),
+        (
+            "input_price = 0.2",
+            "input_price = -1",
+            r"zoo\.toml:4: candidate 'small': field 'input_price' is -1",
+        ),
+        ("context_window = 8192", "context_windw = 1", r"zoo\.toml:4: .*unknown field 'context_windw'"),
+        ('name = "big"', 'name = "small"', r"zoo\.toml:14: candidate 'small': the name appears twice"),
+        ('name = "big"', "", r"zoo\.toml:14: candidate 2: field 'name' is missing"),
+        ("cards/big.json", "cards/x.json", r"zoo\.toml:14: candidate 'big': .*x\.json: no such file"),
+        ("input_price = 0.2", "input_price = ", r"zoo\.toml: not TOML: .*line 7"),
+        ("[[candidate]]", "[candidate]", "not TOML|single table"),
+        ('format = "modelsat-zoo/1"', 'format = "modelsat-zoo/1"\nprice = 1', "unknown field 'price'"),
+    ],
+)
+def test_a_malformed_zoo_names_file_line_and_entry(zoo_file: Path, old: str, new: str, fault: str) -> None:
+    zoo_file.write_text(ZOO.replace(old, new))
+    with pytest.raises(DataError, match=fault):
+        ModelZoo.load(zoo_file)
+
+
+def test_the_shipped_zoo_sat_the_shipped_exam() -> None:
+    zoo = ModelZoo.shipped()
+    exam = AptitudeTest.shipped()
+    assert len(zoo) >= 25
+    keywords = {task.name: task.keywords for task in exam.tasks}
+    for profile in zoo.profiles:
+        assert profile.exam_hash == exam.hash
+        assert profile.date
+        assert profile.source
+        assert all(keywords[result.task] == result.keywords for result in profile.results)
+    assert all(
+        candidate.output_price is not None and candidate.context_window for candidate in zoo.candidates
+    )

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.card import read_card
+from modelsat.cli.exam import app
+from modelsat.records.store import OutcomeDirectory
+from modelsat.types import Instruction, Outcome
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def outcomes(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    instructions = [
+        Instruction(id=f"{task}/{at}", text=f"{task} puzzle {at}?", dataset="toy", task=task)
+        for task in ("law", "physics")
+        for at in range(30)
+    ]
+    results = [
+        Outcome(candidate=name, instruction_id=row.id, score=float(rng.random() < skill), output_tokens=9.0)
+        for row in instructions
+        for name, skill in (("strong", 0.8), ("middle", 0.5), ("weak/one", 0.2))
+    ]
+    folder = tmp_path / "outcomes"
+    OutcomeDirectory.save(folder, instructions, results)
+    return folder
+
+
+@pytest.fixture
+def exam_file(outcomes: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "exam.json"
+    result = runner.invoke(
+        app, ["build", "--outcomes", str(outcomes), "--tasks", "2", "--shots", "5", "-o", str(path), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["hash"] == AptitudeTest.load(path).hash
+    assert sorted(task["task"] for task in report["tasks"]) == ["law", "physics"]
+    return path
+
+
+def test_an_exam_is_built_graded_and_shown(outcomes: Path, exam_file: Path, tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    arguments = ["grade", "--outcomes", str(outcomes), "--exam", str(exam_file), "-o", str(cards)]
+    result = runner.invoke(app, [*arguments, "--date", "2025-01-31", "--note", "our runs"])
+    assert result.exit_code == 0, result.output
+    card = read_card(cards / "strong.json")
+    assert (card.date, card.source, card.mean_output_tokens, len(card.results)) == (
+        "2025-01-31",
+        "our runs",
+        9.0,
+        2,
+    )
+
+    report = json.loads(runner.invoke(app, [*arguments, "--json"]).stdout)
+    assert {row["candidate"] for row in report} == {"strong", "middle", "weak/one"}
+    assert all(Path(row["card"]).exists() and row["shots"] == 10 for row in report)
+
+    path = str(cards / "strong.json")
+    assert "10 items of exam exam" in runner.invoke(app, ["show", path]).stdout
+    assert json.loads(runner.invoke(app, ["show", path, "--json"]).stdout)["candidate"] == "strong"
+    assert runner.invoke(app, ["show", path, "--text"]).stdout.startswith("The model achieves accuracy ")
+
+
+def test_building_twice_gives_the_same_exam(outcomes: Path, exam_file: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.json"
+    arguments = ["build", "--outcomes", str(outcomes), "--tasks", "2", "--shots", "5", "-o", str(again)]
+    result = runner.invoke(app, [*arguments, "--name", "exam"])
+    assert result.exit_code == 0, result.output
+    assert "law" in result.stdout
+    assert again.read_text() == exam_file.read_text()
+
+
+def test_mistakes_are_one_sentence(outcomes: Path, tmp_path: Path) -> None:
+    for arguments, fault in [
+        (
+            ["build", "--outcomes", str(outcomes), "-o", str(tmp_path / "e.json")],
+            "subjects have 20 items or more",
+        ),
+        (
+            ["grade", "--outcomes", str(outcomes), "-o", str(tmp_path / "c")],
+            "no outcome on any of its 1000 items",
+        ),
+        (
+            ["grade", "--outcomes", str(outcomes), "-o", str(tmp_path / "c"), "--date", "soon"],
+            "--date is 'soon'",
+        ),
+        (["grade", "--outcomes", str(outcomes), "-o", str(tmp_path / "c"), "--exam", "x"], "no exam 'x'"),
+        (["show", str(tmp_path / "nowhere.json")], "no such file"),
+    ]:
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: ")
+        assert fault in result.stderr
+        assert not (tmp_path / "e.json").exists()

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from modelsat.capability.card import write_card
+from modelsat.capability.zoo import ModelZoo
+from modelsat.cli.zoo import app
+from modelsat.types import CapabilityProfile, TaskResult
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    path = tmp_path / "ours.json"
+    result = TaskResult(task="law", keywords=("Law",), accuracy=0.75, shots=4)
+    write_card(path, CapabilityProfile(candidate="ours", exam="toy", exam_hash="", results=(result,)))
+    return path
+
+
+def test_the_shipped_zoo_is_listed_strongest_first_and_filtered_by_tag() -> None:
+    rows = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    assert len(rows) == len(ModelZoo.shipped())
+    assert [row["level"] for row in rows] == sorted((row["level"] for row in rows), reverse=True)
+    tagged = json.loads(
+        runner.invoke(app, ["list", "--json", "--tag", "open-weights", "--tag", "70B"]).stdout
+    )
+    assert 0 < len(tagged) < len(rows)
+    assert "gemma-7b" in runner.invoke(app, ["list"], env={"COLUMNS": "200"}).stdout
+
+
+def test_one_candidate_is_shown_with_its_results() -> None:
+    shown = json.loads(runner.invoke(app, ["show", "gemma-7b", "--json"]).stdout)
+    assert len(shown["profile"]["tasks"]) == 50
+    text = runner.invoke(app, ["show", "gemma-7b"], env={"COLUMNS": "200"}).stdout
+    assert "law: professional law" in text
+    missing = runner.invoke(app, ["show", "nobody"])
+    assert missing.exit_code == 1
+    assert "no candidate 'nobody'" in missing.stderr
+
+
+def test_a_candidate_is_added_replaced_and_removed(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo.toml"
+    add = ["add", "ours", "--card", str(card), "--zoo", str(zoo)]
+    first = runner.invoke(
+        app, [*add, "--output-price", "0.4", "--tag", "eu-only", "--notes", "Dutch.", "--json"]
+    )
+    assert json.loads(first.stdout) == {"zoo": str(zoo), "candidates": ["ours"]}
+    candidate = ModelZoo.load(zoo)["ours"]
+    assert (candidate.output_price, candidate.tags, candidate.notes) == (0.4, ("eu-only",), "Dutch.")
+
+    assert "use --replace" in runner.invoke(app, add).stderr
+    assert runner.invoke(app, [*add, "--replace"]).exit_code == 0
+    assert ModelZoo.load(zoo)["ours"].output_price is None
+
+    assert runner.invoke(app, ["remove", "ours", "--zoo", str(zoo)]).exit_code == 0
+    assert len(ModelZoo.load(zoo)) == 0
+    assert card.exists()
+
+
+def test_a_new_zoo_may_begin_with_the_shipped_candidates(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "mine" / "zoo.toml"
+    add = ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--with-shipped"]
+    assert runner.invoke(app, add).exit_code == 0
+    assert len(ModelZoo.load(zoo)) == len(ModelZoo.shipped()) + 1
+    assert "exists already" in runner.invoke(app, add).stderr
+
+
+def test_a_bad_card_or_price_leaves_no_file(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo.toml"
+    card.write_text("{}")
+    bad_card = runner.invoke(app, ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--with-shipped"])
+    assert "field 'format' is missing" in bad_card.stderr
+    bad_price = runner.invoke(
+        app, ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--input-price", "-1"]
+    )
+    assert "input_price is -1.0" in bad_price.stderr
+    assert not zoo.exists()
