@@ -54,7 +54,7 @@ def read_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str
     Raises:
         DataError: A message is malformed, or no user turn has content.
     """
-    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
+    if not isinstance(messages, Sequence):
         raise DataError("chat messages: expected a list of objects with role and content.")
     turns = [_read_message(index, message) for index, message in enumerate(messages)]
     conversation = [turn for turn in turns if turn[0] in CONVERSATION_ROLES and (turn[1].strip() or turn[2])]

@@ -16,6 +16,7 @@ from modelsat.types import RankedCandidate, RoutingDecision, ScoreMatrix
 
 PolicyKind = Literal["best", "cheapest-above", "value"]
 PriceArray = NDArray[np.float64]
+_KINDS_WITH_NUMBER: dict[str, PolicyKind] = {"cheapest-above": "cheapest-above", "value": "value"}
 FORMS = "best, cheapest-above=0.6 or value=0.01"
 
 
@@ -67,14 +68,14 @@ class RoutingPolicy:
             if separator:
                 raise PolicyError(f"policy {text!r}: best takes no number; write just best.")
             return cls()
-        if kind != "cheapest-above" and kind != "value":
+        if kind not in _KINDS_WITH_NUMBER:
             raise PolicyError(f"unknown policy {text!r}; write {FORMS}.")
         try:
             amount = float(number)
         except ValueError:
             found = f"{number.strip()!r} is not a number" if number.strip() else "its number is missing"
             raise PolicyError(f"policy {text!r}: {found}; write {FORMS}.") from None
-        return cls(kind=kind, amount=amount)
+        return cls(kind=_KINDS_WITH_NUMBER[kind], amount=amount)
 
     def __str__(self) -> str:
         """Give the policy as `parse` reads it."""

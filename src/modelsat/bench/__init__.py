@@ -1,0 +1,1 @@
+"""Measuring routers: metrics, evaluation on held-out outcomes, speed."""

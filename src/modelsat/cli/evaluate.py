@@ -1,0 +1,283 @@
+"""`modelsat evaluate`: route held-out outcomes and measure the choices."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.cli.route import CheckpointOption
+from modelsat.errors import DataError
+
+if TYPE_CHECKING:
+    from modelsat.bench.cache import CachedEmbed, Progress, RowCache
+    from modelsat.bench.heldout import HeldOut
+    from modelsat.bench.metrics import Interval
+    from modelsat.bench.report import ControlReport, EvaluationReport, RouterReport
+    from modelsat.types import CapabilityProfile, FloatArray
+
+PARTS = ("test", "validation")
+
+
+def evaluate(
+    outcomes: Annotated[Path, typer.Option(help="Folder of instructions and outcomes.")],
+    cards: Annotated[
+        Path | None,
+        typer.Option(help="Folder of capability cards; the shipped zoo's by default.", show_default=False),
+    ] = None,
+    exam: Annotated[
+        Path | None,
+        typer.Option(help="Exam that the cards are from; the shipped one by default.", show_default=False),
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="JSON of held-out candidates, categories, datasets and zoos.", show_default=False),
+    ] = None,
+    checkpoint: CheckpointOption = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Route this dataset only; repeatable.", show_default=False)
+    ] = None,
+    part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many instructions per part.", show_default=False)
+    ] = None,
+    stem_only: Annotated[bool, typer.Option("--stem-only", help="Drop the lettered options.")] = False,
+    with_baselines: Annotated[
+        bool, typer.Option("--baselines", help="Fit and measure the reference baselines too.")
+    ] = False,
+    with_controls: Annotated[
+        bool, typer.Option("--controls", help="Measure what is lost with the wrong cards.")
+    ] = False,
+    with_router: Annotated[
+        bool, typer.Option("--router/--no-router", help="Measure the tuned router.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of subsets, bootstrap and shuffles.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore cached embeddings and scores.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    report_file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the report as JSON.", show_default=False)
+    ] = None,
+) -> None:
+    """Route held-out outcomes and measure the choices."""
+    if part not in PARTS:
+        raise DataError(f"--part is {part!r}; expected test or validation.")
+    if not (with_router or with_baselines):
+        raise DataError("nothing to measure; drop --no-router or add --baselines.")
+    import numpy as np
+
+    from modelsat.bench.evaluate import baselines, measure
+    from modelsat.bench.heldout import hold_out
+    from modelsat.bench.report import EvaluationReport
+    from modelsat.capability.aptitude import AptitudeTest
+    from modelsat.records.splits import read_splits
+    from modelsat.records.store import OutcomeDirectory
+
+    test = AptitudeTest.shipped() if exam is None else AptitudeTest.load(exam)
+    directory = OutcomeDirectory.load(outcomes)
+    held_out = hold_out(
+        directory,
+        _profiles(cards),
+        exam=test,
+        splits=None if splits is None else read_splits(splits),
+        datasets=dataset,
+        part="test" if part == "test" else "validation",
+        limit=limit,
+        stem_only=stem_only,
+        rng=np.random.default_rng(seed),
+    )
+    reports: list[RouterReport] = []
+    controls: tuple[ControlReport, ...] = ()
+    if with_router:
+        router_report, controls = _measure_router(
+            held_out, checkpoint, with_controls=with_controls, seed=seed, fresh=fresh
+        )
+        reports.append(router_report)
+    if with_baselines:
+        with progress("Embedding instructions") as advance:
+            embed = _embedder(advance, fresh=fresh)
+            embed([row.text for row in (*held_out.tuning.instructions, *held_out.table.instructions)])
+        with progress("Fitting baselines") as advance:
+            scorers = baselines(held_out, embed, exam=test, instructions=directory.instructions, seed=seed)
+            for done, scorer in enumerate(scorers):
+                advance(done, len(scorers))
+                scores = scorer.score(held_out.table.instructions, held_out.profiles)
+                reports.append(measure(scorer.name, scores, held_out, seed=seed))
+    report = EvaluationReport(
+        datasets=held_out.datasets,
+        group_by=held_out.group_by,
+        exam=f"{test.name} {test.hash}",
+        seed=seed,
+        instructions={name: len(rows) for name, rows in held_out.parts.items()},
+        tuning_instructions=len(held_out.tuning),
+        candidates=dict(held_out.groups),
+        notes=held_out.notes,
+        routers=tuple(reports),
+        controls=controls,
+    )
+    if report_file is not None:
+        report.save(report_file)
+        say(f"{report_file}: written.")
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_report(report)
+
+
+def print_report(report: "EvaluationReport") -> None:
+    """Show a report as tables."""
+    counts = ", ".join(f"{count} {part}" for part, count in report.instructions.items())
+    typer.echo(
+        f"{', '.join(report.datasets)}: {counts}; best single candidates chosen on "
+        f"{report.tuning_instructions} tuning instructions."
+    )
+    for note in report.notes:
+        typer.echo(f"Note: {note}")
+    typer.echo()
+    for show in (_print_quality, _print_choices, _print_means, _print_controls):
+        show(report)
+
+
+def _print_quality(report: "EvaluationReport") -> None:
+    numbers = ("AUC", "wAUC", "ECE", "Brier")
+    rows = [
+        (
+            router.name,
+            row.part,
+            f"{row.group} ({row.candidates})",
+            *(f"{value:.3f}" for value in (row.auc, row.within_auc, row.ece, row.brier)),
+        )
+        for router in report.routers
+        for row in router.quality
+    ]
+    columns = ("router", "part", "candidates", *numbers)
+    print_table(columns, rows, title='Pr("Yes") of each pair', numeric=numbers)
+
+
+def _print_choices(report: "EvaluationReport") -> None:
+    group = f"per {report.group_by}"
+    numbers = ("chosen", "best single", group, "oracle", "gain", "gap closed", "entropy", "strongest")
+    rows = [
+        (
+            router.name,
+            row.part,
+            f"{row.zoo} ({row.candidates})",
+            f"{row.accuracy:.1%}",
+            f"{row.best_single_accuracy:.1%}",
+            f"{row.best_per_group_accuracy:.1%}",
+            f"{row.oracle:.1%}",
+            _points(row.gain),
+            _share(row.gap_closed),
+            f"{row.entropy:.2f}",
+            f"{row.strongest_rate:.0%}",
+        )
+        for router in report.routers
+        for row in router.choices
+    ]
+    title = "Choice; gain over best single in points, with paired 95% intervals"
+    print_table(("router", "part", "zoo", *numbers), rows, title=title, numeric=numbers)
+
+
+def _print_means(report: "EvaluationReport") -> None:
+    rows = [
+        (router.name, row.part, row.zoos, row.instructions, _points(row.gain))
+        for router in report.routers
+        for row in router.mean_gains
+    ]
+    numbers = ("zoos", "instructions", "gain")
+    print_table(
+        ("router", "part", *numbers), rows, title="Mean gain over the zoos, in points", numeric=numbers
+    )
+
+
+def _print_controls(report: "EvaluationReport") -> None:
+    if not report.controls:
+        return
+    rows = [
+        (row.name, row.part, row.shuffles, f"{row.auc:.3f}", _points(row.gain), _points(row.loss))
+        for row in report.controls
+    ]
+    numbers = ("shuffles", "AUC", "gain", "lost")
+    columns = ("control", "part", *numbers)
+    print_table(columns, rows, title="With the wrong cards, in points", numeric=numbers)
+
+
+def _profiles(cards: Path | None) -> "tuple[CapabilityProfile, ...]":
+    from modelsat.capability.card import read_card
+    from modelsat.capability.zoo import ModelZoo
+
+    if cards is None:
+        return ModelZoo.shipped().profiles
+    paths = sorted(cards.glob("*.json"))
+    if not paths:
+        raise DataError(f"{cards}: no card there; make some with  modelsat exam grade.")
+    profiles = tuple(read_card(path) for path in paths)
+    names = [profile.candidate for profile in profiles]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{cards}: more than one card of {', '.join(twice)}; keep one of each.")
+    return profiles
+
+
+def _measure_router(
+    held_out: "HeldOut", checkpoint: Path | None, *, with_controls: bool, seed: int, fresh: bool
+) -> "tuple[RouterReport, tuple[ControlReport, ...]]":
+    from modelsat.bench.evaluate import (
+        control_profiles,
+        measure,
+        measure_controls,
+        score_cached,
+        split_candidates,
+    )
+    from modelsat.network.sat import load_scorer
+
+    scorer = load_scorer(checkpoint)
+    profiles = (
+        *held_out.profiles,
+        *(control_profiles(held_out.profiles, seed=seed) if with_controls else ()),
+    )
+    cache = _score_cache(checkpoint, profiles, fresh=fresh)
+    with progress("Scoring") as advance:
+        scores = score_cached(scorer, held_out.table.instructions, profiles, cache, progress=advance)
+    own, swapped = split_candidates(scores, len(held_out.profiles))
+    report = measure(scorer.name, own, held_out, seed=seed)
+    return report, measure_controls(own, swapped, held_out, seed=seed) if with_controls else ()
+
+
+def _score_cache(
+    checkpoint: Path | None, profiles: "Sequence[CapabilityProfile]", *, fresh: bool
+) -> "RowCache":
+    """Scores by checkpoint and cards: all that a score depends on beside the text."""
+    import json
+    from importlib.resources import as_file, files
+
+    from modelsat.bench.cache import RowCache, digest, folder_digest
+    from modelsat.capability.card import card_object
+    from modelsat.network.weights import cache_folder
+
+    with as_file(files("modelsat") / "assets" / "router") as shipped:
+        weights = folder_digest(checkpoint or shipped)
+    cards = digest(*(json.dumps(card_object(profile)) for profile in profiles))
+    path = cache_folder() / "scores" / f"{weights}-{cards}.npz"
+    return RowCache(None if fresh else path)
+
+
+def _embedder(advance: "Progress", *, fresh: bool) -> "CachedEmbed":
+    from modelsat.bench.cache import CachedEmbed, RowCache
+    from modelsat.network.weights import EMBEDDED_ENCODER, cache_folder
+
+    def load() -> "Callable[[Sequence[str]], FloatArray]":
+        from modelsat.network.encoder import load_encoder
+
+        return load_encoder().encode
+
+    path = cache_folder() / "embeddings" / f"{EMBEDDED_ENCODER}.npz"
+    return CachedEmbed(load, RowCache(None if fresh else path), progress=advance)
+
+
+def _points(interval: "Interval") -> str:
+    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
+
+
+def _share(interval: "Interval") -> str:
+    return f"{interval.mean:.1%} [{interval.low:.1%}, {interval.high:.1%}]"

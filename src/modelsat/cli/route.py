@@ -1,0 +1,147 @@
+"""`modelsat route`: one instruction, one chat, or a file of them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.errors import DataError
+
+if TYPE_CHECKING:
+    from modelsat.routing.router import Router
+    from modelsat.types import Instruction, RoutingDecision
+
+PRICE_DIGITS = 3
+
+ZooOption = Annotated[
+    Path | None,
+    typer.Option("--zoo", help="Zoo file (TOML); the shipped zoo by default.", show_default=False),
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", help="Checkpoint directory; the shipped one by default.", show_default=False
+    ),
+]
+
+
+def route(
+    text: Annotated[
+        str | None,
+        typer.Argument(help="Text, or a JSON list of role/content messages; - or nothing reads stdin."),
+    ] = None,
+    zoo: ZooOption = None,
+    candidates: Annotated[
+        str | None, typer.Option(help="Route to these only: names separated by commas.", show_default=False)
+    ] = None,
+    policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = "best",
+    top: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 5,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    checkpoint: CheckpointOption = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", help="Route a JSONL file, a request per line.", show_default=False),
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", help="Decisions, a line each; resumed if it exists.", show_default=False),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave malformed lines of --input out.")
+    ] = False,
+) -> None:
+    """Choose a candidate for an instruction, a chat, or a file of them."""
+    if (source is None) != (target is None):
+        raise DataError("--input and --output go together; give both to route a file.")
+    if source is not None and target is not None:
+        if text is not None:
+            raise DataError("give either a text or --input, not both.")
+        _route_file(
+            load_router(checkpoint, zoo, candidates, policy),
+            source,
+            target,
+            skip_bad=skip_bad,
+            top=top,
+            explain=explain,
+        )
+        return
+    # Read before the weights are: a mistake is told at once.
+    instruction = read_request(text)
+    decision = load_router(checkpoint, zoo, candidates, policy).route(instruction)
+    if as_json:
+        from modelsat.routing.batch import decision_row
+
+        print_json(decision_row(decision, top=top, explain=explain))
+    else:
+        print_decision(decision, top=top, explain=explain)
+
+
+def load_router(checkpoint: Path | None, zoo: Path | None, candidates: str | None, policy: str) -> "Router":
+    """Wire scorer, zoo and policy together as the options say."""
+    from modelsat.capability.zoo import ModelZoo
+    from modelsat.routing.policy import RoutingPolicy
+    from modelsat.routing.router import Router
+
+    preferred = RoutingPolicy.parse(policy)
+    chosen = ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
+    if candidates is not None:
+        chosen = chosen.select([name.strip() for name in candidates.split(",") if name.strip()])
+    return Router.load(checkpoint=checkpoint, zoo=chosen, policy=preferred)
+
+
+def read_request(text: str | None) -> "Instruction":
+    """The request of an argument, or of stdin: text, or chat messages as JSON."""
+    from modelsat.routing.batch import request_from_json
+    from modelsat.routing.messages import looks_like_messages, to_instruction
+
+    if text is None or text == "-":
+        if sys.stdin.isatty():
+            say("Type the instruction, then Ctrl-D.")
+        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    if text.lstrip().startswith("["):
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            # Text may begin with a bracket.
+            return to_instruction(text)
+        if looks_like_messages(value):
+            return request_from_json(value)
+    return to_instruction(text)
+
+
+def print_decision(decision: "RoutingDecision", *, top: int, explain: bool) -> None:
+    """Show a decision as a table, best first, with its reasons below where wanted."""
+    rows = [
+        (
+            "->" if place == 0 else "",
+            ranked.candidate,
+            f"{ranked.probability:.3f}",
+            "-" if ranked.expected_price is None else f"{ranked.expected_price:.{PRICE_DIGITS}g}",
+        )
+        for place, ranked in enumerate(decision.ranking[:top])
+    ]
+    print_table(
+        ("", "candidate", 'Pr("Yes")', "expected price"), rows, numeric=('Pr("Yes")', "expected price")
+    )
+    if explain:
+        for reason in decision.reasons:
+            typer.echo(f"- {reason}")
+
+
+def _route_file(
+    router: "Router", source: Path, target: Path, *, skip_bad: bool, top: int, explain: bool
+) -> None:
+    from modelsat.routing.batch import route_file
+
+    with progress("Routing") as advance:
+        report = route_file(
+            router, source, target, skip_bad=skip_bad, top=top, explain=explain, progress=advance
+        )
+    if report.skipped:
+        say(f"skipped {len(report.skipped)} malformed line(s): {', '.join(map(str, report.skipped))}")
+    earlier = f" ({report.resumed} routed by an earlier run)" if report.resumed else ""
+    say(f"{target}: {report.routed + report.resumed} decisions{earlier}.")

@@ -1,0 +1,178 @@
+"""Router = scorer + zoo + policy: the library's front door.
+
+Torch is imported by the scorer that `Router.load` fetches, not here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelsat.capability.zoo import ModelZoo
+from modelsat.errors import DataError
+from modelsat.routing.messages import Request, to_instruction
+from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
+from modelsat.routing.pricing import instruction_tokens, price_matrix
+from modelsat.routing.reasons import explain
+from modelsat.routing.scorer import Scorer
+from modelsat.types import Evidence, Instruction, RoutingDecision, ScoreMatrix
+
+BATCH_SIZE = 32
+TASKS_KEPT = 5
+
+
+@dataclass(kw_only=True)
+class Router:
+    """Routes instructions to the candidates of a zoo.
+
+    Attributes:
+        scorer: Estimates Pr("Yes").
+        zoo: Who can be chosen, with profiles. A candidate added to it is routable at once.
+        policy: What to prefer where a call does not say.
+    """
+
+    scorer: Scorer
+    zoo: ModelZoo
+    policy: RoutingPolicy = field(default_factory=RoutingPolicy)
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: Path | str | None = None,
+        zoo: ModelZoo | Path | str | None = None,
+        policy: RoutingPolicy | str = "best",
+    ) -> "Router":
+        """Load a tuned router.
+
+        Args:
+            checkpoint: Its directory; the shipped one by default.
+            zoo: A zoo or its TOML file; the shipped one by default.
+            policy: What to prefer.
+
+        Raises:
+            CheckpointError: The checkpoint is damaged or belongs to other weights.
+            DataError: The zoo is malformed.
+            MissingExtraError: torch is not installed.
+            PolicyError: The policy is malformed.
+        """
+        from modelsat.network.sat import load_scorer
+
+        chosen_policy = as_policy(policy)
+        if zoo is None:
+            zoo = ModelZoo.shipped()
+        elif not isinstance(zoo, ModelZoo):
+            zoo = ModelZoo.load(Path(zoo))
+        scorer = load_scorer(None if checkpoint is None else Path(checkpoint))
+        return cls(scorer=scorer, zoo=zoo, policy=chosen_policy)
+
+    def score(self, requests: Sequence[Request]) -> ScoreMatrix:
+        """Pr("Yes") of every candidate of the zoo on every request.
+
+        Args:
+            requests: Texts, instructions or chats; at least one.
+
+        Raises:
+            DataError: There is none, one is empty, or the zoo is.
+        """
+        return self._score([to_instruction(request) for request in requests])
+
+    def route(self, request: Request, policy: RoutingPolicy | str | None = None) -> RoutingDecision:
+        """Choose a candidate for one request: text, an instruction, or the messages of one chat.
+
+        Raises:
+            DataError: The request or the zoo is empty.
+            PolicyError: The policy is malformed or cannot be applied to this zoo.
+        """
+        return self._route_batch([to_instruction(request)], self._policy(policy))[0]
+
+    def route_many(
+        self,
+        requests: Iterable[Request],
+        *,
+        policy: RoutingPolicy | str | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[RoutingDecision]:
+        """Choose candidates for many requests, in their order.
+
+        Args:
+            requests: Read as they are needed, so a generator of any length will do.
+            policy: What to prefer; the router's own by default.
+            batch_size: Requests scored together.
+
+        Raises:
+            DataError: A request or the zoo is empty.
+            PolicyError: The policy is malformed or cannot be applied to this zoo.
+        """
+        preferred = self._policy(policy)
+        batch: list[Instruction] = []
+        for request in requests:
+            batch.append(to_instruction(request))
+            if len(batch) >= batch_size:
+                yield from self._route_batch(batch, preferred)
+                batch = []
+        if batch:
+            yield from self._route_batch(batch, preferred)
+
+    def _policy(self, policy: RoutingPolicy | str | None) -> RoutingPolicy:
+        return self.policy if policy is None else as_policy(policy)
+
+    def _score(self, instructions: Sequence[Instruction]) -> ScoreMatrix:
+        if not instructions:
+            raise DataError("there is no instruction to score; give at least one.")
+        if not self.zoo.profiles:
+            raise DataError("the zoo is empty; add a candidate with its capability card.")
+        return self.scorer.score(instructions, self.zoo.profiles)
+
+    def _route_batch(
+        self, instructions: Sequence[Instruction], policy: RoutingPolicy
+    ) -> tuple[RoutingDecision, ...]:
+        scores = self._score(instructions)
+        able = self._able(instructions)
+        # Where no one is known to fit, excluding everyone would say nothing: all are considered.
+        eligible = able | ~able.any(axis=1, keepdims=True)
+        decisions = choose(scores, policy, prices=self._prices(instructions), eligible=eligible)
+        profiles = {profile.candidate: profile for profile in self.zoo.profiles}
+        explained = []
+        for row, (instruction, decision) in enumerate(zip(instructions, decisions, strict=True)):
+            tasks = tasks_that_spoke(scores.evidence, row)
+            reasons = explain(
+                decision,
+                text=instruction.text,
+                policy=policy,
+                profiles=profiles,
+                tasks=tasks,
+                level_only=scores.evidence is not None and bool(scores.evidence.level_only[row]),
+                excluded=[scores.candidates[column] for column in np.flatnonzero(~eligible[row])],
+                no_one_fits=not able[row].any(),
+            )
+            explained.append(replace(decision, reasons=reasons, tasks=tasks))
+        return tuple(explained)
+
+    def _prices(self, instructions: Sequence[Instruction]) -> PriceArray:
+        outputs = [profile.mean_output_tokens for profile in self.zoo.profiles]
+        return price_matrix(instructions, self.zoo.candidates, outputs)
+
+    def _able(self, instructions: Sequence[Instruction]) -> NDArray[np.bool_]:
+        """[instruction, candidate]; False where images or length are more than a candidate takes."""
+        able = np.ones((len(instructions), len(self.zoo.candidates)), dtype=np.bool_)
+        for row, instruction in enumerate(instructions):
+            tokens = instruction_tokens(instruction.text)
+            for column, candidate in enumerate(self.zoo.candidates):
+                sees = not instruction.images or "image" in candidate.modalities
+                able[row, column] = sees and tokens <= (candidate.context_window or tokens)
+        return able
+
+
+def as_policy(policy: RoutingPolicy | str) -> RoutingPolicy:
+    """A policy from either of its forms."""
+    return RoutingPolicy.parse(policy) if isinstance(policy, str) else policy
+
+
+def tasks_that_spoke(evidence: Evidence | None, row: int) -> tuple[tuple[str, float], ...]:
+    """Exam tasks with most weight for one instruction, heaviest first; none where level decided."""
+    if evidence is None or evidence.level_only[row]:
+        return ()
+    heaviest = np.argsort(-evidence.weights[row], kind="stable")[:TASKS_KEPT]
+    return tuple((evidence.tasks[task], float(evidence.weights[row, task])) for task in heaviest)
