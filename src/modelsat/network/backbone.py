@@ -9,7 +9,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+)
 
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.network.weights import backbone_folder, quiet_loading, weights_identity
@@ -67,10 +73,20 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, model: Any, tokenizer: PreTrainedTokenizerBase, *, name: str, layers: int | None = None
+        self,
+        model: Any,  # noqa: ANN401 - transformers' models have no common type
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        layers: int | None = None,
     ) -> None:
         super().__init__()
-        core = model.model
+        core: Any = getattr(model, "model", None)
+        if not all(hasattr(core, part) for part in ("embed_tokens", "layers", "norm", "rotary_emb")):
+            raise LayoutError(
+                f"backbone {name} is of type {model.config.model_type!r}; expected a causal LLM of the "
+                "Llama family's shape (Llama, Mistral, Qwen2, Phi-3, Gemma, Gemma 2, ...)."
+            )
         if layers is not None and not 1 <= layers <= len(core.layers):
             raise LayoutError(f"backbone {name} has {len(core.layers)} layers; {layers} were asked for.")
         self.name = name
@@ -94,9 +110,17 @@ class Backbone(nn.Module):
 
     @property
     def longest_position(self) -> int:
-        """First position that must not be used: beyond it longrope models switch their frequencies for a whole batch."""
-        original = getattr(self.config, "original_max_position_embeddings", None)
-        return int(original or self.config.max_position_embeddings)
+        """First position that must not be used.
+
+        A longrope model ends where it would switch its frequencies: it does so for a whole batch at once, so
+        that one long sequence would change the scores of all others.
+        """
+        limit = int(self.config.max_position_embeddings)
+        rope = getattr(self.config, "rope_parameters", None) or {}
+        if rope.get("rope_type") != "longrope":
+            return limit
+        original = rope.get("original_max_position_embeddings")
+        return min(limit, int(original or self.config.original_max_position_embeddings))
 
     def identity(self) -> str:
         """Hash of the weights in use (without adapters)."""
@@ -106,14 +130,14 @@ class Backbone(nn.Module):
     def tokenize(self, text: str, *, budget: int) -> list[int]:
         """Token ids of a text that no one vouches for.
 
-        Control tokens in the text are encoded as plain text, never as control. A text over the budget keeps its first
-        and last halves: the beginning says what is asked about, the end says what is asked.
+        Control tokens in the text are encoded as plain text, never as control. A text over the budget keeps
+        its first and last halves: the beginning says what is asked about, the end says what is asked.
 
         Args:
             text: Any text; an empty one becomes one space, since a sequence needs a token.
             budget: Tokens to keep, at least 2.
         """
-        # One token covers a handful of characters: cutting first keeps a megabyte of text from being tokenised whole.
+        # One token covers a handful of characters: cutting first keeps a megabyte from being tokenised whole.
         reach = budget * 40
         if len(text) > 2 * reach:
             text = text[:reach] + text[-reach:]
@@ -166,8 +190,18 @@ class Backbone(nn.Module):
         return states if stop is not None else cast("Tensor", self.norm(states))
 
 
-def attention_windows(config: Any, layers: int) -> list[int | None]:
-    """Sliding window of each layer in tokens; None where a layer sees everything before it."""
+def attention_windows(config: PreTrainedConfig, layers: int) -> list[int | None]:
+    """Sliding window of each layer in tokens; None where a layer sees everything before it.
+
+    Raises:
+        LayoutError: A layer is of another kind than full or sliding attention.
+    """
+    other = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+    if other:
+        raise LayoutError(
+            f"backbone of type {config.model_type!r} has layers of kind {', '.join(sorted(other))}; "
+            "only full and sliding attention can be run."
+        )
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if window is None or getattr(config, "use_sliding_window", True) is False:
