@@ -139,7 +139,7 @@ def save_encoder(folder: Path) -> Path:
             num_hidden_layers=2,
             num_attention_heads=2,
             intermediate_size=24,
-            max_position_embeddings=96,
+            max_position_embeddings=256,
         )
     )
     model.save_pretrained(folder)

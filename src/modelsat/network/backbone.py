@@ -141,6 +141,8 @@ class Backbone(nn.Module):
         reach = budget * 40
         if len(text) > 2 * reach:
             text = text[:reach] + text[-reach:]
+        # Half a surrogate pair, as broken JSON may hold, is no character that a tokenizer takes.
+        text = text.encode("utf-8", "replace").decode()
         ids = cast(
             "list[int]",
             self.tokenizer.encode(text or " ", add_special_tokens=False, split_special_tokens=True),

@@ -3,7 +3,9 @@
 It turns text into vectors. It does not know what the text is about.
 """
 
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -35,19 +37,19 @@ class TextEncoder:
         name: What it was loaded as; decides prefix and pooling.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, name: str) -> None:  # noqa: ANN401 - transformers has no common type
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
         self.prefix, self.pooling = next(
-            (prefix, pooling) for family, prefix, pooling in _CONVENTIONS if family in name.lower()
+            (prefix, pooling) for family, prefix, pooling in _CONVENTIONS if _is_family(name, family)
         )
         self.longest = min(int(getattr(model.config, "max_position_embeddings", 512)), 512)
         self.hidden_size = int(model.config.hidden_size)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, prefix and end markers included."""
-        return len(self.tokenizer.encode(self.prefix + text))
+        return len(self.tokenizer.encode(self.prefix + text, split_special_tokens=True))
 
     @torch.inference_mode()
     def encode(
@@ -82,10 +84,13 @@ class TextEncoder:
     def _encode_batch(self, texts: list[str], budget: int) -> Tensor:
         # A cut in characters first: a megabyte of text must not be tokenised whole to keep 256 tokens.
         inputs = self.tokenizer(
-            [self.prefix + text[: budget * 40] for text in texts],
+            # Half a surrogate pair, as broken JSON may hold, is no character that a tokenizer takes.
+            [self.prefix + text[: budget * 40].encode("utf-8", "replace").decode() for text in texts],
             padding=True,
             truncation=True,
             max_length=min(budget, self.longest),
+            # A text never acts as control tokens: "[SEP]" in it is five characters.
+            split_special_tokens=True,
             return_tensors="pt",
         )
         states = self.model(**inputs).last_hidden_state
@@ -95,6 +100,11 @@ class TextEncoder:
             present = inputs["attention_mask"][..., None].float()
             pooled = (states * present).sum(1) / present.sum(1)
         return torch.nn.functional.normalize(pooled, dim=-1)
+
+
+def _is_family(name: str, family: str) -> bool:
+    # Whole words of the last part only: a folder called "/data/3e5f/minilm" is no E5.
+    return re.search(rf"(^|[-_]){re.escape(family)}", Path(name).name.lower()) is not None
 
 
 def load_encoder(name: str = EMBEDDED_ENCODER) -> TextEncoder:

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-# A feature that hardly varies in tuning must not be blown up where it does vary.
+# Below this share of the mean spread a feature counts as constant in tuning.
 _LEAST_SPREAD = 0.05
 
 
@@ -46,7 +46,9 @@ class Connector(nn.Module):
         rows = representations.reshape(-1, representations.shape[-1]).float()
         spread = rows.std(dim=0, correction=0)
         self.centre.copy_(rows.mean(dim=0))
-        self.spread.copy_(spread.clamp_min(max(_LEAST_SPREAD * float(spread.mean()), 1e-6)))
+        typical = spread.mean().clamp_min(1e-6)
+        # A feature that was constant must not blow up where, one day, it does vary.
+        self.spread.copy_(torch.where(spread < _LEAST_SPREAD * typical, typical, spread))
 
     def forward(self, representations: Tensor) -> Tensor:
         """[..., feature] -> e_c, [..., hidden] fp32."""
