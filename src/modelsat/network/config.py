@@ -82,9 +82,20 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionConfig:
-    """Sizes of the exam attention (layout exam_attention)."""
+    """Sizes of the exam attention (layout exam_attention).
 
-    hidden: int = 256
+    Attributes:
+        heads: Heads that are averaged.
+        hidden: Width of a head's hidden layer.
+        query: Width of queries and keys.
+        sharpness: Sharpness of the attention at the start of tuning.
+        input_dropout: Dropout on the features.
+        hidden_dropout: Dropout on the hidden layer.
+    """
+
+    heads: int = 3
+    hidden: int = 128
     query: int = 64
-    input_dropout: float = 0.1
-    hidden_dropout: float = 0.2
+    sharpness: float = 6.0
+    input_dropout: float = 0.2
+    hidden_dropout: float = 0.3

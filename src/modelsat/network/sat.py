@@ -1,0 +1,204 @@
+"""The tuned router of layout exam_attention: instructions and profiles in, scores out.
+
+Reads each instruction once with the backbone and once with the sentence encoder, and hands both to the exam attention.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modelsat.network.attention import CardTensors, ExamAttention
+from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, pad
+from modelsat.network.cards import CardBatch, ExamStatistics, encode_profiles, other_task_keys
+from modelsat.network.config import NetworkConfig
+from modelsat.network.encoder import TextEncoder
+from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
+
+# Sentence embeddings are unit vectors; this brings their entries to about unit variance, beside the normed states.
+_TEXT_SCALE = 20.0
+_TEXT_BUDGET = 256
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning."""
+
+    temperature: float = 1.0
+    offset: float = 0.0
+
+    def probabilities(self, logits: FloatArray) -> FloatArray:
+        """Calibrated Pr("Yes"), of the logits' shape."""
+        scaled = np.clip((logits + self.offset) / self.temperature, -60.0, 60.0)
+        return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
+
+
+class ExamAttentionNetwork(nn.Module):
+    """Everything that layout exam_attention tunes besides the adapters.
+
+    Args:
+        hidden: Width of the backbone's states.
+        item_embeddings: [item, text] sentence embeddings of the exam's items.
+        config: The network's parts.
+    """
+
+    center: Tensor
+    item_embeddings: Tensor
+
+    def __init__(self, *, hidden: int, item_embeddings: Tensor, config: NetworkConfig) -> None:
+        super().__init__()
+        text = item_embeddings.shape[1]
+        self.norm = nn.LayerNorm(2 * hidden)
+        self.attention = ExamAttention(features=2 * hidden + text, text=text, config=config.attention)
+        self.register_buffer("item_embeddings", item_embeddings.clone())
+        self.register_buffer("center", item_embeddings.mean(0))
+
+    def features(self, pooled: Tensor, text: Tensor) -> Tensor:
+        """Join what the backbone and the sentence encoder say, [instruction, feature].
+
+        Args:
+            pooled: [instruction, 2 hidden], see `pool`.
+            text: [instruction, text] sentence embeddings.
+        """
+        return torch.cat([self.norm(pooled), _TEXT_SCALE * (text - self.center)], dim=1)
+
+    def keys(self, others: Tensor | None = None) -> Tensor:
+        """[unit, text]: the items' embeddings, then those of other exams' tasks, centred and scaled."""
+        embeddings = self.item_embeddings if others is None else torch.cat([self.item_embeddings, others])
+        return _TEXT_SCALE * (embeddings - self.center)
+
+    def forward(self, pooled: Tensor, text: Tensor, cards: CardTensors) -> tuple[Tensor, Tensor, Tensor]:
+        """As `ExamAttention`: base logits, what residuals add, and the pull of units, each with an axis [head]."""
+        base, attended, pull = self.attention(self.features(pooled, text), cards)
+        return base, attended, pull
+
+
+def pool(states: Tensor, lengths: Tensor) -> Tensor:
+    """Mean state and last state, [batch, 2 hidden].
+
+    Args:
+        states: [batch, position, hidden].
+        lengths: [batch].
+    """
+    present = torch.arange(states.shape[1], device=states.device)[None] < lengths[:, None]
+    mean = (states * present[..., None]).sum(1) / lengths[:, None]
+    last = states[torch.arange(len(states), device=states.device), lengths - 1]
+    return torch.cat([mean, last], dim=1)
+
+
+def read_states(backbone: Backbone, batch: TokenBatch) -> Tensor:
+    """Final states of the backbone on a batch, [batch, position, hidden]."""
+    positions = torch.arange(batch.ids.shape[1])[None].expand(len(batch.ids), -1)
+    return backbone.run(
+        backbone.embed(batch.ids), positions=positions, visible=causal_visibility(batch.present)
+    )
+
+
+def card_tensors(cards: CardBatch, network: ExamAttentionNetwork, encoder: TextEncoder) -> CardTensors:
+    """Encoded profiles as tensors, with the keys of their units."""
+    others = (
+        torch.from_numpy(other_task_keys(cards.other_tasks, encoder.encode)) if cards.other_tasks else None
+    )
+    return CardTensors(
+        levels=torch.from_numpy(cards.levels),
+        residuals=torch.from_numpy(cards.residuals),
+        weights=torch.from_numpy(cards.weights),
+        keys=network.keys(others),
+    )
+
+
+class ExamAttentionScorer:
+    """A tuned router as a scorer.
+
+    Args:
+        backbone: With adapters merged.
+        encoder: The sentence encoder.
+        network: Tuned.
+        statistics: Of the exam it was tuned with.
+        calibration: Fitted on validation.
+        tokens: Token budget of an instruction.
+        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+    """
+
+    name = "Model-SAT"
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        encoder: TextEncoder,
+        network: ExamAttentionNetwork,
+        statistics: ExamStatistics,
+        calibration: Calibration,
+        tokens: int,
+        familiarity: float,
+    ) -> None:
+        self.backbone = backbone.eval()
+        self.encoder = encoder
+        self.network = network.eval()
+        self.statistics = statistics
+        self.calibration = calibration
+        self.tokens = tokens
+        self.familiarity = familiarity
+        self._profiles: tuple[CapabilityProfile, ...] = ()
+        self._cards: tuple[CardBatch, CardTensors] | None = None
+
+    @torch.inference_mode()
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
+        encoded, cards = self._encode_cards(tuple(profiles))
+        texts = [instruction.text for instruction in instructions]
+        sequences = [self.backbone.tokenize(text, budget=self.tokens) for text in texts]
+        logits = np.zeros((len(texts), len(profiles)), dtype=np.float32)
+        tasks = (*self.statistics.tasks, *(name for name, _ in encoded.other_tasks))
+        weights = np.zeros((len(texts), len(tasks)), dtype=np.float32)
+        level_only = np.zeros(len(texts), dtype=np.bool_)
+        order = sorted(range(len(texts)), key=lambda row: len(sequences[row]))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            batch = pad([sequences[row] for row in rows])
+            pooled = pool(read_states(self.backbone, batch), batch.lengths)
+            text = torch.from_numpy(self.encoder.encode([texts[row] for row in rows], budget=_TEXT_BUDGET))
+            base, attended, pull = self.network(pooled, text, cards)
+            spoken = self._familiar(text, cards)
+            logits[rows] = (base + attended * spoken[None, :, None]).mean(0).numpy()
+            level_only[rows] = ~spoken.numpy()
+            weights[rows] = self._task_weights(pull, cards)
+        return ScoreMatrix(
+            instruction_ids=tuple(instruction.id for instruction in instructions),
+            candidates=tuple(profile.candidate for profile in profiles),
+            logits=logits,
+            probabilities=self.calibration.probabilities(logits),
+            evidence=Evidence(tasks=tasks, weights=weights, level_only=level_only),
+        )
+
+    def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> tuple[CardBatch, CardTensors]:
+        # A zoo changes far less often than it is asked; profiles are frozen, so that identity is enough.
+        same = len(profiles) == len(self._profiles) and all(
+            new is old for new, old in zip(profiles, self._profiles, strict=True)
+        )
+        if self._cards is None or not same:
+            encoded = encode_profiles(profiles, self.statistics)
+            self._cards = encoded, card_tensors(encoded, self.network, self.encoder)
+            self._profiles = profiles
+        return self._cards
+
+    def _familiar(self, text: Tensor, cards: CardTensors) -> Tensor:
+        """[instruction] bool: an exam item, or a task of another exam, is close enough to say something about it."""
+        embeddings = cards.keys / _TEXT_SCALE + self.network.center
+        return (text @ embeddings.T).amax(1) >= self.familiarity
+
+    def _task_weights(self, pull: Tensor, cards: CardTensors) -> FloatArray:
+        """[instruction, task] attention summed over each task's items, rows summing to 1."""
+        # What a unit stands for differs by candidate only in exams of its own; the largest is shown.
+        units = (pull * cards.weights.amax(0)).mean(0).numpy()
+        items = len(self.statistics.difficulty)
+        by_task = np.zeros((len(units), len(self.statistics.tasks)), dtype=np.float32)
+        np.add.at(by_task.T, self.statistics.task_of_item, units[:, :items].T)
+        joined = np.concatenate([by_task, units[:, items:]], axis=1)
+        return (joined / joined.sum(1, keepdims=True)).astype(np.float32)

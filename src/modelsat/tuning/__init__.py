@@ -1,0 +1,1 @@
+"""Capability instruction tuning: samples, losses, the two stages, calibration."""
