@@ -200,6 +200,17 @@ def test_standardised_representations_are_told_apart(tiny_backbone: TinyBackbone
     assert net.connector(similar).std(dim=0).mean() > 0.1
 
 
+def test_a_feature_that_was_constant_in_tuning_does_not_blow_up_later(tiny_backbone: TinyBackbone) -> None:
+    net = network(tiny_backbone("llama"), "shared_prefix")
+    assert net.connector is not None
+    seen = zoo(20)
+    seen[:, 0] = 1.0  # Every candidate of tuning sat all shots.
+    net.connector.standardise(seen)
+    half = seen.clone()
+    half[:, 0] = 0.5
+    assert (net.connector(half) - net.connector(seen)).abs().max() < net.connector(seen).abs().max()
+
+
 def test_a_budget_beyond_the_longest_position_is_refused(tiny_backbone: TinyBackbone) -> None:
     with pytest.raises(LayoutError, match="takes 64 positions"):
         network(tiny_backbone("phi3-longrope"), "shared_prefix")
