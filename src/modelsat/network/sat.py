@@ -4,36 +4,26 @@ Reads each instruction once with the backbone and once with the sentence encoder
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from modelsat.network.attention import CardTensors, ExamAttention
-from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, pad
+from modelsat.errors import CheckpointError
+from modelsat.network.adapters import merge_adapters
+from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, load_backbone, pad
+from modelsat.network.checkpoint import Calibration, Checkpoint, load_checkpoint, shipped_folder
 from modelsat.network.cards import CardBatch, ExamStatistics, encode_profiles, other_task_keys
 from modelsat.network.config import NetworkConfig
-from modelsat.network.encoder import TextEncoder
+from modelsat.network.encoder import TextEncoder, load_encoder
 from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
 
 # Sentence embeddings are unit vectors; this brings their entries to about unit variance, beside the normed states.
 _TEXT_SCALE = 20.0
 _TEXT_BUDGET = 256
 _BATCH = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning."""
-
-    temperature: float = 1.0
-    offset: float = 0.0
-
-    def probabilities(self, logits: FloatArray) -> FloatArray:
-        """Calibrated Pr("Yes"), of the logits' shape."""
-        scaled = np.clip((logits + self.offset) / self.temperature, -60.0, 60.0)
-        return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
 
 
 class ExamAttentionNetwork(nn.Module):
@@ -202,3 +192,58 @@ class ExamAttentionScorer:
         np.add.at(by_task.T, self.statistics.task_of_item, units[:, :items].T)
         joined = np.concatenate([by_task, units[:, items:]], axis=1)
         return (joined / joined.sum(1, keepdims=True)).astype(np.float32)
+
+
+def load_scorer(folder: Path | None = None) -> ExamAttentionScorer:
+    """Load a tuned router.
+
+    Args:
+        folder: A checkpoint; None takes the one that comes with the package.
+
+    Raises:
+        CheckpointError: It is damaged, or its adapters belong to other backbone weights.
+        MissingExtraError: torch is not installed.
+    """
+    folder = folder or shipped_folder()
+    checkpoint = load_checkpoint(folder)
+    backbone = load_backbone(checkpoint.config.backbone, layers=checkpoint.config.layers)
+    identity = backbone.identity()
+    if identity != checkpoint.backbone_identity:
+        raise CheckpointError(
+            f"{folder}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but the backbone "
+            f"{checkpoint.config.backbone} found here is {identity[:12]}...; install the version it was tuned with."
+        )
+    merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
+    encoder = load_encoder(checkpoint.config.text_encoder)
+    return scorer_from(checkpoint, backbone, encoder, folder=folder)
+
+
+def scorer_from(
+    checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder, *, folder: Path
+) -> ExamAttentionScorer:
+    """Put a checkpoint's head on a backbone whose adapters are merged."""
+    embeddings = checkpoint.head.get("item_embeddings")
+    if embeddings is None or tuple(embeddings.shape) != (
+        len(checkpoint.statistics.difficulty),
+        encoder.hidden_size,
+    ):
+        raise CheckpointError(
+            f"{folder}: tensor 'head.item_embeddings' is {None if embeddings is None else list(embeddings.shape)}; "
+            f"expected [{len(checkpoint.statistics.difficulty)}, {encoder.hidden_size}]."
+        )
+    network = ExamAttentionNetwork(
+        hidden=backbone.hidden_size, item_embeddings=embeddings, config=checkpoint.config
+    )
+    try:
+        network.load_state_dict(dict(checkpoint.head))
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: the head does not fit its configuration: {error}") from None
+    return ExamAttentionScorer(
+        backbone=backbone,
+        encoder=encoder,
+        network=network,
+        statistics=checkpoint.statistics,
+        calibration=checkpoint.calibration,
+        tokens=checkpoint.config.tokens,
+        familiarity=checkpoint.familiarity,
+    )

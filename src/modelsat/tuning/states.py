@@ -59,16 +59,18 @@ class StateCache:
         temporary.rename(path)
         self._open(path)
 
+    def get(self, key: str) -> Tensor:
+        """The states under one key, fp32."""
+        tensor: Tensor = self._files[self._file_of[key]].get_tensor(key)
+        return tensor.float()
+
     def read(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """States of several sequences, padded at the end.
 
         Returns:
             [batch, position, hidden] fp32 and lengths [batch].
         """
-        rows = []
-        for ids in sequences:
-            key = token_key(ids)
-            rows.append(self._files[self._file_of[key]].get_tensor(key).float())
+        rows = [self.get(token_key(ids)) for ids in sequences]
         return (
             torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
             torch.tensor([len(row) for row in rows]),

@@ -1,0 +1,127 @@
+"""`modelsat tune`: capability instruction tuning."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modelsat.cli.output import print_json, say
+
+_EXAMPLES = """
+Examples:
+
+  modelsat tune --outcomes data/ --splits data/splits.json -o runs/first
+
+  modelsat tune --outcomes data/ --splits data/splits.json -o runs/try --limit 200 --stage2-epochs 1
+
+A run that was killed goes on where it was: give the same command again.
+"""
+
+
+def tune(
+    outcomes: Annotated[Path, typer.Option(help="Directory of instructions and outcomes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; its checkpoint/ is the result.")],
+    splits: Annotated[Path | None, typer.Option(help="JSON file that says what tuning must not see.")] = None,
+    exam: Annotated[str, typer.Option(help="The exam: 'core' or a blueprint file.")] = "core",
+    dataset: Annotated[list[str] | None, typer.Option(help="Dataset to tune on; repeatable.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbone: embedded by default, a folder or a hub name.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Text encoder: embedded by default, a folder or a hub name.")] = None,
+    layers: Annotated[int, typer.Option(help="Backbone layers to run.")] = 14,
+    frozen_layers: Annotated[int, typer.Option(help="First layers that stay as they are.")] = 8,
+    tokens: Annotated[int, typer.Option(help="Token budget of an instruction.")] = 128,
+    heads: Annotated[int, typer.Option(help="Attention heads that are averaged.")] = 3,
+    lora_rank: Annotated[int, typer.Option(help="Rank of the adapters; 0 tunes the head alone.")] = 8,
+    loss: Annotated[str, typer.Option(help="'listwise' or the paper's 'homogeneous'.")] = "listwise",
+    stage1_epochs: Annotated[int, typer.Option(help="Epochs of stage 1 (head).")] = 3,
+    stage2_epochs: Annotated[int, typer.Option(help="Epochs of stage 2 (adapters and head).")] = 2,
+    head_rate: Annotated[float, typer.Option(help="Learning rate of the head in stage 2.")] = 1e-3,
+    adapter_rate: Annotated[float, typer.Option(help="Learning rate of the adapters.")] = 4e-4,
+    ranking_weight: Annotated[float, typer.Option(help="Weight of the ranking term.")] = 0.2,
+    strength_weight: Annotated[float, typer.Option(help="How much more a stronger candidate counts.")] = 0.0,
+    lucky_weight: Annotated[float, typer.Option(help="Weight of likely lucky guesses.")] = 1.0,
+    stem_share: Annotated[float, typer.Option(help="Share of instructions shown without options.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Tune a router on outcomes, in two stages; selects on validation and calibrates."""
+    import numpy as np
+
+    from modelsat.capability.aptitude import AptitudeTest
+    from modelsat.network.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER, require_torch
+    from modelsat.records.splits import Splits, read_splits
+    from modelsat.records.store import OutcomeDirectory
+
+    require_torch()
+    from modelsat.network.config import AttentionConfig, NetworkConfig
+    from modelsat.tuning.dataset import read_tuning_data
+    from modelsat.tuning.recipe import Recipe
+    from modelsat.tuning.tune import tune as run
+
+    recipe = Recipe(
+        seed=seed,
+        loss=loss,  # type: ignore[arg-type]  # checked by the recipe
+        ranking_weight=ranking_weight,
+        strength_weight=strength_weight,
+        lucky_weight=lucky_weight,
+        stem_share=stem_share,
+        stage1_epochs=stage1_epochs,
+        stage2_epochs=stage2_epochs,
+        head_rate=head_rate,
+        adapter_rate=adapter_rate,
+    )
+    config = NetworkConfig(
+        backbone=backbone or EMBEDDED_BACKBONE,
+        text_encoder=encoder or EMBEDDED_ENCODER,
+        layers=layers,
+        frozen_layers=frozen_layers,
+        tokens=tokens,
+        lora_rank=lora_rank,
+        attention=AttentionConfig(heads=heads),
+    )
+    data = read_tuning_data(
+        OutcomeDirectory.load(outcomes),
+        AptitudeTest.find(exam),
+        splits=read_splits(splits) if splits else Splits(),
+        datasets=dataset,
+        limit=limit,
+        rng=np.random.default_rng(seed),
+    )
+    say(
+        f"{len(data.tuning.instructions)} tuning instructions x {len(data.tuning.profiles)} candidates, "
+        f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / "log.jsonl").open("a", encoding="utf-8") as file:
+
+        def log(record: dict[str, Any]) -> None:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            say(_line(record))
+
+        checkpoint = run(
+            data,
+            config=config,
+            recipe=recipe,
+            folder=output,
+            log=log,
+            progress=lambda what, done, total: say(f"{what}: {done}/{total}"),
+            notes={"exam": data.exam.name, "datasets": list(dataset or [data.exam.dataset])},
+        )
+    if as_json:
+        print_json({"checkpoint": str(checkpoint)})
+    else:
+        typer.echo(f"checkpoint: {checkpoint}")
+
+
+def _line(record: dict[str, Any]) -> str:
+    if "validation" in record:
+        kept = "kept" if record["kept"] else "not kept"
+        return f"validation after {record['validation']} epoch {record['epoch']}: log loss {record['log_loss']:.4f} ({kept})"
+    left = (record["steps"] - record["step"]) * record["seconds_per_step"]
+    losses = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.endswith("loss"))
+    return f"stage {record['stage']} step {record['step']}/{record['steps']}: {losses}, {left / 60:.0f} min left"
+
+
+tune.__doc__ = f"{tune.__doc__}\n{_EXAMPLES}"

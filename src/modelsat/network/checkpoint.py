@@ -1,0 +1,211 @@
+"""One directory per tuned router: config.json and weights.safetensors, nothing pickled.
+
+Everything read is checked: format version, backbone identity, shapes and ranges; an error names the file and the field.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from modelsat.errors import CheckpointError, LayoutError
+from modelsat.network.cards import ExamStatistics
+from modelsat.network.config import NetworkConfig
+
+FORMAT = "modelsat-checkpoint/1"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning."""
+
+    temperature: float = 1.0
+    offset: float = 0.0
+
+    def probabilities(self, logits: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
+        """Calibrated Pr("Yes"), of the logits' shape."""
+        scaled = np.clip((logits + self.offset) / self.temperature, -60.0, 60.0)
+        return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """A tuned router as data.
+
+    Attributes:
+        config: The network's parts.
+        backbone_identity: Hash of the weights that the adapters belong to.
+        statistics: Of the exam it was tuned with.
+        calibration: Fitted on validation instructions and candidates.
+        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+        head: Tensors of head or connector by name.
+        adapters: Adapter tensors by name.
+        tuning: How it was tuned: command, seed, data; for people.
+    """
+
+    config: NetworkConfig
+    backbone_identity: str
+    statistics: ExamStatistics
+    calibration: Calibration
+    familiarity: float
+    head: Mapping[str, Tensor]
+    adapters: Mapping[str, Tensor]
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _ExamForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    hash: str
+    tasks: tuple[str, ...]
+    shots: tuple[int, ...]
+    level_mean: float
+    level_deviation: float
+
+
+class _ConfigFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    format: str
+    network: dict[str, Any]
+    backbone_identity: str
+    exam: _ExamForm
+    calibration: dict[str, float]
+    familiarity: float
+    tuning: dict[str, Any] = {}
+
+
+def shipped_folder() -> Path:
+    """Folder of the checkpoint that comes with the package."""
+    return Path(str(files("modelsat") / "assets" / "router"))
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint; the weights first, so that a folder with a config is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"head.{name}": value.contiguous() for name, value in checkpoint.head.items()}
+    tensors |= {f"adapter.{name}": value.contiguous() for name, value in checkpoint.adapters.items()}
+    import torch
+
+    tensors["exam.difficulty"] = torch.from_numpy(checkpoint.statistics.difficulty.copy())
+    tensors["exam.bias"] = torch.from_numpy(checkpoint.statistics.bias.copy())
+    save_file(tensors, folder / WEIGHTS_FILE)
+    statistics = checkpoint.statistics
+    config = {
+        "format": FORMAT,
+        "network": asdict(checkpoint.config),
+        "backbone_identity": checkpoint.backbone_identity,
+        "exam": {
+            "hash": statistics.exam_hash,
+            "tasks": statistics.tasks,
+            "shots": statistics.shots,
+            "level_mean": statistics.level_mean,
+            "level_deviation": statistics.level_deviation,
+        },
+        "calibration": asdict(checkpoint.calibration),
+        "familiarity": checkpoint.familiarity,
+        "tuning": dict(checkpoint.tuning),
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, of another format, or a field is out of range; names file and field.
+    """
+    path = folder / CONFIG_FILE
+    form = _read_config(path)
+    try:
+        config = TypeAdapter(NetworkConfig).validate_python(form.network)
+    except (ValidationError, LayoutError) as error:
+        raise CheckpointError(f"{path}: field 'network': {_first_line(error)}") from None
+    try:
+        calibration = Calibration(**form.calibration)
+    except TypeError as error:
+        raise CheckpointError(f"{path}: field 'calibration': {error}") from None
+    if not (isfinite(calibration.temperature) and calibration.temperature > 0 and isfinite(calibration.offset)):
+        raise CheckpointError(
+            f"{path}: field 'calibration': temperature is {calibration.temperature}; expected a positive number."
+        )
+    tensors = _read_weights(folder / WEIGHTS_FILE)
+    items = sum(form.exam.shots)
+    for name in ("exam.difficulty", "exam.bias"):
+        if name not in tensors or tuple(tensors[name].shape) != (items,):
+            found = list(tensors[name].shape) if name in tensors else "missing"
+            raise CheckpointError(f"{folder / WEIGHTS_FILE}: tensor '{name}' is {found}; expected [{items}].")
+    return Checkpoint(
+        config=config,
+        backbone_identity=form.backbone_identity,
+        statistics=ExamStatistics(
+            exam_hash=form.exam.hash,
+            tasks=form.exam.tasks,
+            shots=form.exam.shots,
+            difficulty=tensors.pop("exam.difficulty").numpy(),
+            bias=tensors.pop("exam.bias").numpy(),
+            level_mean=form.exam.level_mean,
+            level_deviation=form.exam.level_deviation,
+        ),
+        calibration=calibration,
+        familiarity=form.familiarity,
+        head=_with_prefix(tensors, "head."),
+        adapters=_with_prefix(tensors, "adapter."),
+        tuning=form.tuning,
+    )
+
+
+def _read_config(path: Path) -> _ConfigFile:
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote.") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    version = raw.get("format") if isinstance(raw, dict) else None
+    if version != FORMAT:
+        raise CheckpointError(f"{path}: field 'format' is {version!r}; this version reads {FORMAT!r}.")
+    try:
+        form = _ConfigFile.model_validate(raw)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {_first_line(error)}") from None
+    if len(form.exam.shots) != len(form.exam.tasks) or min(form.exam.shots, default=0) < 1:
+        raise CheckpointError(f"{path}: field 'exam.shots': expected one positive number per task.")
+    if not form.exam.level_deviation > 0:
+        raise CheckpointError(
+            f"{path}: field 'exam.level_deviation' is {form.exam.level_deviation}; expected a positive number."
+        )
+    return form
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    for name, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise CheckpointError(f"{path}: tensor '{name}' holds values that are not finite.")
+    return tensors
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)
+    }
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"field '{'.'.join(map(str, first['loc']))}': {first['msg']}"
+    return str(error).splitlines()[0]

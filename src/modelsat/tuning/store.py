@@ -1,0 +1,127 @@
+"""Instructions as tuning reads them: cached states of the frozen layers and sentence embeddings, with and without options."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelsat.network.backbone import Backbone, causal_visibility
+from modelsat.network.cards import ExamStatistics
+from modelsat.network.encoder import TextEncoder
+from modelsat.network.sat import pool
+from modelsat.tuning.states import StateCache, fill_states, token_key
+
+Progress = Callable[[str, int, int], None]
+_CHUNK = 256
+
+
+class InstructionStore:
+    """Tuning or validation instructions, ready for the head.
+
+    Args:
+        texts: With options.
+        stems: Without.
+        backbone: The backbone; adapters may be added after construction.
+        encoder: The sentence encoder.
+        statistics: Of the exam.
+        tokens: Token budget.
+        frozen_layers: Layers whose states are cached.
+        folder: Cache folder.
+        progress: Called with (what, done, in all).
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        stems: Sequence[str],
+        *,
+        backbone: Backbone,
+        encoder: TextEncoder,
+        statistics: ExamStatistics,
+        tokens: int,
+        frozen_layers: int,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.backbone = backbone
+        self.statistics = statistics
+        self.frozen_layers = frozen_layers
+        self.folder = folder
+        self._progress = progress
+        self._tokens = {
+            False: [backbone.tokenize(text, budget=tokens) for text in texts],
+            True: [backbone.tokenize(stem, budget=tokens) for stem in stems],
+        }
+        self.lengths = np.array([len(ids) for ids in self._tokens[False]])
+        self._states = StateCache(folder / f"states-{frozen_layers}")
+        sequences = [*self._tokens[False], *self._tokens[True]]
+        fill_states(
+            self._states,
+            backbone,
+            sequences,
+            stop=frozen_layers,
+            progress=lambda done, total: progress("states of the frozen layers", done, total),
+        )
+        self._embeddings = {
+            False: self._embed(encoder, texts),
+            True: self._embed(encoder, stems),
+        }
+
+    def embeddings(self, rows: NDArray[np.intp], *, stem: bool) -> Tensor:
+        """[row, text] sentence embeddings."""
+        return self._embeddings[stem][torch.from_numpy(rows)]
+
+    def pooled(self, rows: NDArray[np.intp], *, stem: bool) -> Tensor:
+        """[row, 2 hidden] pooled final states through the tuned layers, with gradients."""
+        states, lengths = self._states.read([self._tokens[stem][row] for row in rows])
+        present = torch.arange(states.shape[1])[None] < lengths[:, None]
+        positions = torch.arange(states.shape[1])[None].expand(len(states), -1)
+        final = self.backbone.run(
+            states, positions=positions, visible=causal_visibility(present), start=self.frozen_layers
+        )
+        return pool(final, lengths)
+
+    @torch.no_grad()
+    def all_pooled(self, what: str) -> Tensor:
+        """[instruction, 2 hidden] of every instruction with options, without gradients."""
+        order = np.argsort(self.lengths, kind="stable")
+        pooled = torch.zeros(len(order), 2 * self.backbone.hidden_size)
+        for start in range(0, len(order), 32):
+            rows = order[start : start + 32]
+            pooled[torch.from_numpy(rows)] = self.pooled(rows, stem=False)
+            self._progress(what, min(start + 32, len(order)), len(order))
+        return pooled
+
+    def untuned_pooled(self) -> Tensor:
+        """[instruction, 2 hidden] pooled states of the untuned backbone, cached on disk."""
+        cache = StateCache(self.folder / f"pooled-{len(self.backbone.layers)}")
+        missing = [row for row, ids in enumerate(self._tokens[False]) if token_key(ids) not in cache]
+        for start in range(0, len(missing), _CHUNK):
+            rows = np.array(missing[start : start + _CHUNK])
+            rows = rows[np.argsort(self.lengths[rows])]
+            found: dict[str, Tensor] = {}
+            with torch.no_grad():
+                for at in range(0, len(rows), 32):
+                    part = rows[at : at + 32]
+                    values = self.pooled(part, stem=False)
+                    for row, value in zip(part, values, strict=True):
+                        found[token_key(self._tokens[False][row])] = value[None].clone()
+            cache.add(found)
+            self._progress("states of the untuned backbone", min(start + _CHUNK, len(missing)), len(missing))
+        return cache.read(self._tokens[False])[0][:, 0]
+
+    def _embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+        cache = StateCache(self.folder / "embeddings")
+        keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24] for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
+        order = sorted(missing, key=lambda key: len(missing[key]))
+        for start in range(0, len(order), _CHUNK):
+            part = order[start : start + _CHUNK]
+            vectors = torch.from_numpy(encoder.encode([missing[key] for key in part]))
+            cache.add({key: vector[None].clone() for key, vector in zip(part, vectors, strict=True)})
+            self._progress("sentence embeddings", min(start + _CHUNK, len(order)), len(order))
+        return torch.cat([cache.get(key) for key in keys])
