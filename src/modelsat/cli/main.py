@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import demo, evaluate, exam, imports, route, zoo
+from modelsat.cli import demo, evaluate, exam, imports, route, tune, zoo
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("demo")(demo.demo)
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(exam.app, name="exam")
 app.add_typer(imports.app, name="import")
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 
 
