@@ -45,7 +45,7 @@ slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow
 
 lock: ## Pin the versions installed now (after an upgrade that passes the tests)
-	./scripts/lock $(BIN)/python
+	$(BIN)/python scripts/lock
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(STAMPS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
