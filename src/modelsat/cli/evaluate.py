@@ -229,7 +229,7 @@ def _measure_router(
         score_cached,
         split_candidates,
     )
-    from modelsat.network.sat import load_scorer
+    from modelsat.network.load import load_scorer
 
     scorer = load_scorer(checkpoint)
     profiles = (

@@ -21,12 +21,29 @@ A run that was killed goes on where it was: give the same command again.
 
 def tune(
     outcomes: Annotated[Path, typer.Option(help="Directory of instructions and outcomes.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; its checkpoint/ is the result.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the run; its checkpoint/ is the result.")
+    ],
     splits: Annotated[Path | None, typer.Option(help="JSON file that says what tuning must not see.")] = None,
     exam: Annotated[str, typer.Option(help="The exam: 'core' or a blueprint file.")] = "core",
     dataset: Annotated[list[str] | None, typer.Option(help="Dataset to tune on; repeatable.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Backbone: embedded by default, a folder or a hub name.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Text encoder: embedded by default, a folder or a hub name.")] = None,
+    layout: Annotated[
+        str, typer.Option(help="exam_attention, shared_prefix or capability_first (the paper's).")
+    ] = "exam_attention",
+    capability_encoder: Annotated[
+        str,
+        typer.Option(help="Capability encoder: numeric, text, items or none."),
+    ] = "numeric",
+    head: Annotated[
+        str | None,
+        typer.Option(help="yes_token or regression for layouts with a prompt; attention otherwise."),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Backbone (default: embedded), folder or hub name.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Text encoder (default: embedded), folder or hub name.")
+    ] = None,
     layers: Annotated[int, typer.Option(help="Backbone layers to run.")] = 14,
     frozen_layers: Annotated[int, typer.Option(help="First layers that stay as they are.")] = 8,
     tokens: Annotated[int, typer.Option(help="Token budget of an instruction.")] = 128,
@@ -72,6 +89,9 @@ def tune(
         adapter_rate=adapter_rate,
     )
     config = NetworkConfig(
+        layout=layout,  # type: ignore[arg-type]  # all three are checked by the configuration
+        encoder=capability_encoder,  # type: ignore[arg-type]
+        head=head or ("attention" if layout == "exam_attention" else "yes_token"),  # type: ignore[arg-type]
         backbone=backbone or EMBEDDED_BACKBONE,
         text_encoder=encoder or EMBEDDED_ENCODER,
         layers=layers,
@@ -118,10 +138,13 @@ def tune(
 def _line(record: dict[str, Any]) -> str:
     if "validation" in record:
         kept = "kept" if record["kept"] else "not kept"
-        return f"validation after {record['validation']} epoch {record['epoch']}: log loss {record['log_loss']:.4f} ({kept})"
+        stage, epoch, loss = record["validation"], record["epoch"], record["log_loss"]
+        return f"validation after stage {stage} epoch {epoch}: log loss {loss:.4f} ({kept})"
     left = (record["steps"] - record["step"]) * record["seconds_per_step"]
     losses = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name.endswith("loss"))
-    return f"stage {record['stage']} step {record['step']}/{record['steps']}: {losses}, {left / 60:.0f} min left"
+    return (
+        f"stage {record['stage']} step {record['step']}/{record['steps']}: {losses}, {left / 60:.0f} min left"
+    )
 
 
 tune.__doc__ = f"{tune.__doc__}\n{_EXAMPLES}"

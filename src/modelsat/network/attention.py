@@ -1,6 +1,7 @@
 """Layout 3, exam attention: which exam items speak for an instruction, and what a candidate's answers there say.
 
-    logit_m(x) = difficulty(x) + (b + gain(x)) level_m + a sum_i w_i(x) residual_mi,    w(x) = softmax(sharpness cos(q(x), k_i))
+    logit_m(x) = difficulty(x) + (b + gain(x)) level_m + a sum_i w_i(x) residual_mi
+    w(x) = softmax_i(sharpness cos(q(x), k_i))
 
 One pass over the instruction whatever the size of the zoo, then one matrix product. The attention runs over single
 items: a task's weight, shown to users, is the sum over its items.
@@ -67,8 +68,8 @@ class AttentionHead(nn.Module):
             cards: The candidates.
 
         Returns:
-            Logits without residuals [instruction, candidate]; what the residuals add, the same shape; and how strongly each
-            unit is attended to before it is known who sat it, [instruction, unit], highest 1.
+            Logits without residuals [instruction, candidate]; what the residuals add, the same shape; and
+            how strongly each unit is attended to before it is known who sat it, [instruction, unit], highest 1.
         """
         state = self.body(features)
         base = self.difficulty(state) + (self.level_weight + self.gain(state)) * cards.levels[None]

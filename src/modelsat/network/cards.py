@@ -58,7 +58,7 @@ class CardBatch:
     Attributes:
         levels: [candidate] standardised overall level.
         residuals: [candidate, unit] standardised residual; 0 where there is no result.
-        weights: [candidate, unit] items that the unit stands for; 0 for a unit of an exam that the candidate did not sit.
+        weights: [candidate, unit] items that the unit stands for; 0 for an exam that the candidate did not sit.
         variances: [candidate, unit] p(1-p) of a single answer.
         scales: [candidate, unit] what a residual was divided by: residual x scale is in units of score.
         other_tasks: Names and keywords of the units beyond the router's exam.
@@ -115,11 +115,16 @@ def encode_profiles(profiles: Sequence[CapabilityProfile], statistics: ExamStati
     known = [_known(profile, statistics) for profile in profiles]
     answers = np.stack([answers for answers, _ in known])
     weights = np.stack([weights for _, weights in known])
-    others = sorted({_key(profile, result) for profile in profiles for result in _foreign(profile, statistics)})
+    others = sorted(
+        {_key(profile, result) for profile in profiles for result in _foreign(profile, statistics)}
+    )
     levels = _levels(profiles, answers, weights, statistics)
     solved = solve_probability(levels, statistics.difficulty)
     variance = np.maximum(solved * (1.0 - solved), _LEAST_VARIANCE)
     raw = np.where(weights > 0, answers - solved - statistics.bias, 0.0)
+    by_item = np.stack([_has_items(profile, statistics) for profile in profiles])
+    # A bare accuracy says nothing of single items: the task's mean residual stands on each of them.
+    raw = np.where(by_item, raw, mean_by_task(raw, statistics))
     scale = np.sqrt(mean_by_task(variance, statistics))
     sat = (weights.sum(1, keepdims=True) > 0).astype(np.float32)
     extra, extra_weights = _other_units(profiles, others, statistics)
@@ -190,6 +195,12 @@ def _answers(
     )
 
 
+def _has_items(profile: CapabilityProfile, statistics: ExamStatistics) -> NDArray[np.bool_]:
+    """[item]; False where only the accuracy of the item's task is known."""
+    bare = {result.task for result in profile.results if not result.items}
+    return np.repeat([task not in bare for task in statistics.tasks], statistics.shots)
+
+
 def _levels(
     profiles: Sequence[CapabilityProfile],
     answers: FloatArray,
@@ -200,7 +211,7 @@ def _levels(
     elsewhere = weights.sum(1) == 0
     if elsewhere.any():
         answers, weights = answers.copy(), weights.copy()
-        for row in np.flatnonzero(elsewhere):
+        for row in np.flatnonzero(elsewhere).tolist():
             sat = sum(result.shots for result in profiles[row].results)
             answers[row] = profiles[row].level
             weights[row] = sat / answers.shape[1]

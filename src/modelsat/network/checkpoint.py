@@ -20,6 +20,7 @@ from torch import Tensor
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.network.cards import ExamStatistics
 from modelsat.network.config import NetworkConfig
+from modelsat.types import FloatArray
 
 FORMAT = "modelsat-checkpoint/1"
 CONFIG_FILE = "config.json"
@@ -33,10 +34,10 @@ class Calibration:
     temperature: float = 1.0
     offset: float = 0.0
 
-    def probabilities(self, logits: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
+    def probabilities(self, logits: FloatArray) -> FloatArray:
         """Calibrated Pr("Yes"), of the logits' shape."""
         scaled = np.clip((logits + self.offset) / self.temperature, -60.0, 60.0)
-        return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + np.exp(-scaled)), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,7 +123,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Read and check a checkpoint.
 
     Raises:
-        CheckpointError: A file is missing or damaged, of another format, or a field is out of range; names file and field.
+        CheckpointError: A file is missing, damaged or of another format, or a field is out of range.
     """
     path = folder / CONFIG_FILE
     form = _read_config(path)
@@ -134,7 +135,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         calibration = Calibration(**form.calibration)
     except TypeError as error:
         raise CheckpointError(f"{path}: field 'calibration': {error}") from None
-    if not (isfinite(calibration.temperature) and calibration.temperature > 0 and isfinite(calibration.offset)):
+    if not (
+        isfinite(calibration.temperature) and calibration.temperature > 0 and isfinite(calibration.offset)
+    ):
         raise CheckpointError(
             f"{path}: field 'calibration': temperature is {calibration.temperature}; expected a positive number."
         )
@@ -168,7 +171,9 @@ def _read_config(path: Path) -> _ConfigFile:
     try:
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote.") from None
+        raise CheckpointError(
+            f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote."
+        ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     version = raw.get("format") if isinstance(raw, dict) else None

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modelsat.network.attention import CardTensors, ExamAttention
 from modelsat.errors import CheckpointError
-from modelsat.network.adapters import merge_adapters
-from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, load_backbone, pad
-from modelsat.network.checkpoint import Calibration, Checkpoint, load_checkpoint, shipped_folder
+from modelsat.network.attention import CardTensors, ExamAttention
+from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, pad
 from modelsat.network.cards import CardBatch, ExamStatistics, encode_profiles, other_task_keys
+from modelsat.network.checkpoint import Calibration, Checkpoint
 from modelsat.network.config import NetworkConfig
-from modelsat.network.encoder import TextEncoder, load_encoder
+from modelsat.network.encoder import TextEncoder
 from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
 
 # Sentence embeddings are unit vectors; this brings their entries to about unit variance, beside the normed states.
@@ -191,34 +190,10 @@ class ExamAttentionScorer:
         by_task = np.zeros((len(units), len(self.statistics.tasks)), dtype=np.float32)
         np.add.at(by_task.T, self.statistics.task_of_item, units[:, :items].T)
         joined = np.concatenate([by_task, units[:, items:]], axis=1)
-        return (joined / joined.sum(1, keepdims=True)).astype(np.float32)
+        return np.asarray(joined / joined.sum(1, keepdims=True), dtype=np.float32)
 
 
-def load_scorer(folder: Path | None = None) -> ExamAttentionScorer:
-    """Load a tuned router.
-
-    Args:
-        folder: A checkpoint; None takes the one that comes with the package.
-
-    Raises:
-        CheckpointError: It is damaged, or its adapters belong to other backbone weights.
-        MissingExtraError: torch is not installed.
-    """
-    folder = folder or shipped_folder()
-    checkpoint = load_checkpoint(folder)
-    backbone = load_backbone(checkpoint.config.backbone, layers=checkpoint.config.layers)
-    identity = backbone.identity()
-    if identity != checkpoint.backbone_identity:
-        raise CheckpointError(
-            f"{folder}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but the backbone "
-            f"{checkpoint.config.backbone} found here is {identity[:12]}...; install the version it was tuned with."
-        )
-    merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
-    encoder = load_encoder(checkpoint.config.text_encoder)
-    return scorer_from(checkpoint, backbone, encoder, folder=folder)
-
-
-def scorer_from(
+def exam_attention_scorer(
     checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder, *, folder: Path
 ) -> ExamAttentionScorer:
     """Put a checkpoint's head on a backbone whose adapters are merged."""

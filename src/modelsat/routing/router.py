@@ -57,7 +57,7 @@ class Router:
             MissingExtraError: torch is not installed.
             PolicyError: The policy is malformed.
         """
-        from modelsat.network.sat import load_scorer
+        from modelsat.network.load import load_scorer
 
         chosen_policy = as_policy(policy)
         if zoo is None:

@@ -62,11 +62,7 @@ class TuningData:
         of_task = [task.category or task.name for task in self.exam.tasks]
         of_row = [row.category or row.task for row in self.tuning.instructions]
         names = {name: at for at, name in enumerate(sorted({*of_task, *of_row}))}
-        items = [
-            names[name]
-            for name, task in zip(of_task, self.exam.tasks, strict=True)
-            for _ in task.items
-        ]
+        items = [names[name] for name, task in zip(of_task, self.exam.tasks, strict=True) for _ in task.items]
         return (
             np.array(items, dtype=np.intp),
             np.array([names[name] for name in of_row], dtype=np.intp),
@@ -105,13 +101,17 @@ def read_tuning_data(
     banned = set(wanted) & set(splits.out_of_domain_datasets)
     if banned:
         raise DataError(f"dataset {sorted(banned)[0]} is held out of tuning by the splits; choose another.")
-    profiles = {p.candidate: p for p in grade(exam_table(directory.instructions, directory.outcomes, exam), exam)}
+    profiles = {
+        p.candidate: p for p in grade(exam_table(directory.instructions, directory.outcomes, exam), exam)
+    }
     table = OutcomeTable.from_records(directory.instructions, directory.outcomes, dataset=wanted)
     names = [name for name in table.candidates if name in profiles and name not in splits.unseen_test]
     seen = [name for name in names if name not in splits.unseen]
     held_out = [name for name in names if name in splits.unseen_validation] or seen
     if len(seen) < 2:
-        raise DataError(f"{directory.path}: {len(seen)} candidates with a card may be tuned on; tuning needs 2.")
+        raise DataError(
+            f"{directory.path}: {len(seen)} candidates with a card may be tuned on; tuning needs 2."
+        )
     allowed = np.array(
         [row.category not in splits.out_of_domain_categories for row in table.instructions], dtype=np.bool_
     ) & ~exam.overlaps(table.instructions)

@@ -16,8 +16,8 @@ class Recipe:
 
     Attributes:
         seed: Of everything random.
-        loss: "listwise": all candidates of an instruction, cross entropy plus a ranking term. "homogeneous": the paper's
-            groups of k instructions of one candidate, one solved and k - 1 failed.
+        loss: "listwise": all candidates of an instruction, cross entropy plus a ranking term. "homogeneous": the
+            paper's groups of k instructions of one candidate, one solved and k - 1 failed.
         group: Instructions in a homogeneous group (the paper's k).
         ranking_weight: Weight of the ranking term within an instruction.
         virtual: Virtual candidates per real one: two parents, switched by category.

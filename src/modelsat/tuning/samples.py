@@ -1,8 +1,8 @@
 """What one tuning step sees of the candidates: resampled exams and virtual candidates.
 
 An exam is a noisy measurement, and tuning should say so: at every step each task's items are drawn anew with
-replacement. A virtual candidate follows one real parent in some categories and another in others, in its outcomes and in
-its profile alike, so that the router must read profiles and cannot memorise names.
+replacement. A virtual candidate follows one real parent in some categories and another in others, in its outcomes and
+in its profile alike, so that the router must read profiles and cannot memorise names.
 """
 
 from dataclasses import dataclass, replace
@@ -67,9 +67,7 @@ def draw_candidates(
     pair = rng.integers(0, real, (count, 2))
     parents = np.take_along_axis(pair, rng.integers(0, 2, (count, categories)), axis=1)
     mixed = _mix(resampled, statistics, parents[:, item_categories])
-    return Candidates(
-        cards=_join(resampled, mixed), parents=np.concatenate([own, parents]).astype(np.intp)
-    )
+    return Candidates(cards=_join(resampled, mixed), parents=np.concatenate([own, parents]).astype(np.intp))
 
 
 def resample(cards: CardBatch, statistics: ExamStatistics, rng: np.random.Generator) -> CardBatch:
@@ -107,10 +105,11 @@ def _mix(cards: CardBatch, statistics: ExamStatistics, parents: NDArray[np.intp]
 def _join(first: CardBatch, second: CardBatch) -> CardBatch:
     return replace(
         first,
-        **{
-            name: np.concatenate([getattr(first, name), getattr(second, name)])
-            for name in ("levels", "residuals", "weights", "variances", "scales")
-        },
+        levels=np.concatenate([first.levels, second.levels]),
+        residuals=np.concatenate([first.residuals, second.residuals]),
+        weights=np.concatenate([first.weights, second.weights]),
+        variances=np.concatenate([first.variances, second.variances]),
+        scales=np.concatenate([first.scales, second.scales]),
     )
 
 
@@ -133,7 +132,8 @@ def pair_weights(
     weights = known * (strength / strength.mean())[None]
     solved = np.where(known, scores, 0.0)
     rare = solved.sum(1) < 0.1 * known.sum(1)
-    return np.where(rare[:, None] & (solved > 0.5), lucky_weight * weights, weights).astype(np.float32)
+    refined = np.where(rare[:, None] & (solved > 0.5), lucky_weight * weights, weights)
+    return np.asarray(refined, dtype=np.float32)
 
 
 def homogeneous_groups(

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,13 +38,13 @@ class StateCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._files = []
+        self._files: list[Any] = []
         self._file_of: dict[str, int] = {}
         for path in sorted(folder.glob("shard-*.safetensors")):
             self._open(path)
 
     def _open(self, path: Path) -> None:
-        file = safe_open(path, framework="pt")
+        file: Any = safe_open(path, framework="pt")
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
             self._file_of[key] = len(self._files)
         self._files.append(file)

@@ -1,4 +1,4 @@
-"""Instructions as tuning reads them: cached states of the frozen layers and sentence embeddings, with and without options."""
+"""Instructions as tuning reads them: cached states and sentence embeddings, with and without options."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -67,8 +67,8 @@ class InstructionStore:
             progress=lambda done, total: progress("states of the frozen layers", done, total),
         )
         self._embeddings = {
-            False: self._embed(encoder, texts),
-            True: self._embed(encoder, stems),
+            False: self.embed(encoder, texts),
+            True: self.embed(encoder, stems),
         }
 
     def embeddings(self, rows: NDArray[np.intp], *, stem: bool) -> Tensor:
@@ -114,7 +114,8 @@ class InstructionStore:
             self._progress("states of the untuned backbone", min(start + _CHUNK, len(missing)), len(missing))
         return cache.read(self._tokens[False])[0][:, 0]
 
-    def _embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+    def embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+        """[text, hidden] sentence embeddings, cached on disk."""
         cache = StateCache(self.folder / "embeddings")
         keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24] for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}

@@ -1,0 +1,36 @@
+"""From a checkpoint's folder to a scorer, whatever its layout."""
+
+from pathlib import Path
+
+from modelsat.errors import CheckpointError
+from modelsat.network.adapters import merge_adapters
+from modelsat.network.backbone import load_backbone
+from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+from modelsat.network.encoder import load_encoder
+from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
+from modelsat.network.sat import ExamAttentionScorer, exam_attention_scorer
+
+
+def load_scorer(folder: Path | None = None) -> ExamAttentionScorer | PromptedScorer:
+    """Load a tuned router.
+
+    Args:
+        folder: A checkpoint; None takes the one that comes with the package.
+
+    Raises:
+        CheckpointError: It is damaged, or its adapters belong to other backbone weights.
+        MissingExtraError: torch is not installed.
+    """
+    folder = folder or shipped_folder()
+    checkpoint = load_checkpoint(folder)
+    backbone = load_backbone(checkpoint.config.backbone, layers=checkpoint.config.layers)
+    identity = backbone.identity()
+    if identity != checkpoint.backbone_identity:
+        raise CheckpointError(
+            f"{folder}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but the backbone "
+            f"{checkpoint.config.backbone} found here is {identity[:12]}...; install the version it was tuned with."
+        )
+    merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
+    encoder = load_encoder(checkpoint.config.text_encoder)
+    build = exam_attention_scorer if checkpoint.config.layout == "exam_attention" else prompted_scorer
+    return build(checkpoint, backbone, encoder, folder=folder)

@@ -1,0 +1,218 @@
+"""What tuning minimises in each layout: a network, the instructions, and who solved what."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from modelsat.network.attention import CardTensors
+from modelsat.network.backbone import Backbone
+from modelsat.network.cards import CardBatch, ExamStatistics
+from modelsat.network.prompted import PromptedNetwork, Representations
+from modelsat.network.sat import ExamAttentionNetwork
+from modelsat.tuning.losses import homogeneous_loss, outcome_loss, ranking_loss
+from modelsat.tuning.recipe import Recipe
+from modelsat.tuning.samples import draw_candidates, homogeneous_groups, pair_weights
+from modelsat.types import FloatArray
+
+# Rows and whether options are dropped -> pooled states and sentence embeddings.
+Features = Callable[[NDArray[np.intp], bool], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Learnt:
+    """What is learnt: who solved what, and what the cards say.
+
+    Attributes:
+        scores: [instruction, candidate]; NaN where unknown.
+        categories: [instruction] int.
+        item_categories: [item] int.
+        category_count: How many categories there are.
+        cards: The candidates' profiles as numbers.
+        statistics: Of the exam.
+    """
+
+    scores: FloatArray
+    categories: NDArray[np.intp]
+    item_categories: NDArray[np.intp]
+    category_count: int
+    cards: CardBatch
+    statistics: ExamStatistics
+
+
+def adapters_of(backbone: Backbone) -> list[nn.Parameter]:
+    """The backbone's parameters that tuning changes."""
+    return [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+
+
+class ExamAttentionObjective:
+    """Layout exam_attention.
+
+    Args:
+        network: The head.
+        backbone: With adapters in stage 2, without in stage 1.
+        learnt: What is learnt.
+        features: How instructions are read.
+        lengths: [instruction] tokens.
+        recipe: Settings.
+        head_rate: Learning rate of the head.
+        stem_share: Share of steps without options.
+    """
+
+    def __init__(
+        self,
+        network: ExamAttentionNetwork,
+        backbone: Backbone,
+        learnt: Learnt,
+        *,
+        features: Features,
+        lengths: NDArray[np.intp],
+        recipe: Recipe,
+        head_rate: float,
+        stem_share: float,
+    ) -> None:
+        self.network = network
+        self.backbone = backbone
+        self.learnt = learnt
+        self.features = features
+        self.lengths = lengths
+        self.recipe = recipe
+        self.head_rate = head_rate
+        self.stem_share = stem_share
+
+    def groups(self) -> list[dict[str, Any]]:
+        """See `Objective`."""
+        return _groups(self.network, self.backbone, self.head_rate, self.recipe.adapter_rate)
+
+    def tuned(self) -> Iterator[tuple[str, Tensor]]:
+        """See `Objective`."""
+        return _tuned(self.network, self.backbone)
+
+    def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Resampled and virtual candidates on some instructions; see `Objective`."""
+        self.network.train()
+        learnt = self.learnt
+        pooled, text = self.features(rows, bool(rng.random() < self.stem_share))
+        drawn = draw_candidates(
+            learnt.cards,
+            learnt.statistics,
+            learnt.item_categories,
+            categories=learnt.category_count,
+            virtual=self.recipe.virtual,
+            rng=rng,
+        )
+        cards = CardTensors(
+            levels=torch.from_numpy(drawn.cards.levels),
+            residuals=torch.from_numpy(drawn.cards.residuals),
+            weights=torch.from_numpy(drawn.cards.weights),
+            keys=self.network.keys(),
+        )
+        base, attended, _ = self.network(pooled, text, cards)
+        scores = drawn.scores(learnt.scores[rows], learnt.categories[rows])
+        # Each head learns by itself; only their scores are averaged.
+        return combined_loss(base + attended, scores, drawn.cards.levels, self.recipe, rng)
+
+
+class PromptedObjective:
+    """Layouts capability_first and shared_prefix.
+
+    Args:
+        network: Connector and head; its backbone carries adapters in stage 2.
+        tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
+        representations: Of the candidates.
+        learnt: What is learnt; its cards give levels only.
+        recipe: Settings.
+        head_rate: Learning rate of connector and head.
+    """
+
+    def __init__(
+        self,
+        network: PromptedNetwork,
+        *,
+        tokens: dict[bool, list[list[int]]],
+        representations: Representations,
+        learnt: Learnt,
+        recipe: Recipe,
+        head_rate: float,
+    ) -> None:
+        self.network = network
+        self.tokens = tokens
+        self.representations = representations
+        self.learnt = learnt
+        self.recipe = recipe
+        self.head_rate = head_rate
+        self.lengths = np.array([len(ids) for ids in tokens[False]])
+
+    def groups(self) -> list[dict[str, Any]]:
+        """See `Objective`."""
+        head = nn.ModuleList(module for name, module in self.network.named_children() if name != "backbone")
+        return _groups(head, self.network.backbone, self.head_rate, self.recipe.adapter_rate)
+
+    def tuned(self) -> Iterator[tuple[str, Tensor]]:
+        """See `Objective`."""
+        for name, value in self.network.named_parameters():
+            if value.requires_grad:
+                yield name, value.detach()
+
+    def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """All candidates on some instructions in one packed pass; see `Objective`."""
+        self.network.train()
+        stem = bool(rng.random() < self.recipe.stem_share)
+        logits = self.network([self.tokens[stem][row] for row in rows], self.representations)
+        return combined_loss(
+            logits[None], self.learnt.scores[rows], self.learnt.cards.levels, self.recipe, rng
+        )
+
+
+def combined_loss(
+    logits: Tensor,
+    scores: FloatArray,
+    levels: FloatArray,
+    recipe: Recipe,
+    rng: np.random.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    """The recipe's loss, averaged over heads, and its parts.
+
+    Args:
+        logits: [head, instruction, candidate].
+        scores: [instruction, candidate]; NaN where unknown.
+        levels: [candidate] standardised.
+        recipe: Which loss, which weights.
+        rng: Draws homogeneous groups.
+    """
+    if recipe.loss == "homogeneous":
+        columns, members = homogeneous_groups(scores, group=recipe.group, count=len(scores), rng=rng)
+        picked = logits[:, torch.from_numpy(members), torch.from_numpy(columns)[:, None]]
+        loss = torch.stack([homogeneous_loss(head) for head in picked]).mean()
+        return loss, {"group_loss": loss.item()}
+    weights = torch.from_numpy(
+        pair_weights(scores, levels, strength_weight=recipe.strength_weight, lucky_weight=recipe.lucky_weight)
+    )
+    target = torch.from_numpy(scores)
+    outcome = torch.stack([outcome_loss(head, target, weights) for head in logits]).mean()
+    ranking = torch.stack([ranking_loss(head, target, weights) for head in logits]).mean()
+    return outcome + recipe.ranking_weight * ranking, {
+        "outcome_loss": outcome.item(),
+        "ranking_loss": ranking.item(),
+    }
+
+
+def _groups(
+    head: nn.Module, backbone: Backbone, head_rate: float, adapter_rate: float
+) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": head_rate}]
+    if adapters := adapters_of(backbone):
+        groups.append({"params": adapters, "lr": adapter_rate})
+    return groups
+
+
+def _tuned(head: nn.Module, backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
+    for name, value in head.named_parameters():
+        yield f"head.{name}", value.detach()
+    for name, value in backbone.named_parameters():
+        if value.requires_grad:
+            yield f"backbone.{name}", value.detach()

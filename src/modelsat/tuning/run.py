@@ -1,0 +1,157 @@
+"""What tuning runs of all layouts share: parts, stages, the choice on validation, the checkpoint."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from modelsat.network.adapters import adapter_tensors, add_adapters
+from modelsat.network.backbone import load_backbone
+from modelsat.network.cards import encode_profiles, measure_exam
+from modelsat.network.checkpoint import Checkpoint, save_checkpoint
+from modelsat.network.config import NetworkConfig
+from modelsat.network.encoder import load_encoder
+from modelsat.network.weights import cache_folder
+from modelsat.tuning.calibrate import fit_calibration, log_loss
+from modelsat.tuning.dataset import TuningData
+from modelsat.tuning.objectives import Learnt
+from modelsat.tuning.recipe import Recipe
+from modelsat.tuning.trainer import Log, Objective, Trainer
+from modelsat.types import FloatArray
+
+Progress = Callable[[str, int, int], None]
+
+
+class Run(ABC):
+    """One tuning run.
+
+    Args:
+        data: What tuning may see.
+        config: The network's parts.
+        recipe: Settings.
+        folder: Everything is written here.
+        log: Called with one record per logged step and per validation.
+        progress: Called with (what, done, in all) during preparation.
+        notes: Stored with the checkpoint.
+    """
+
+    def __init__(
+        self,
+        data: TuningData,
+        *,
+        config: NetworkConfig,
+        recipe: Recipe,
+        folder: Path,
+        log: Log,
+        progress: Progress,
+        notes: Mapping[str, Any],
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data, self.config, self.recipe, self.folder = data, config, recipe, folder
+        self.log, self.progress, self.notes = log, progress, notes
+        self.statistics = measure_exam(data.exam, data.tuning.profiles)
+        self.backbone = load_backbone(config.backbone, layers=config.layers)
+        self.identity = self.backbone.identity()
+        self.encoder = load_encoder(config.text_encoder)
+        self.cache = cache_folder() / "tuning" / f"{self.identity[:16]}-{config.tokens}"
+        self.checkpoint = folder / "checkpoint"
+        self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Build the network and read what it needs of the instructions."""
+
+    @abstractmethod
+    def objective(self, stage: int) -> Objective:
+        """What a stage minimises."""
+
+    @abstractmethod
+    def validation_logits(self, stage: int) -> FloatArray:
+        """[instruction, candidate] of the validation part, from the network as it stands."""
+
+    @abstractmethod
+    def head_tensors(self) -> dict[str, Tensor]:
+        """What the checkpoint holds besides the adapters."""
+
+    def familiarity(self) -> float:
+        """Least cosine to the exam at which an instruction counts as spoken for; -1 switches it off."""
+        return -1.0
+
+    def tune(self) -> Path:
+        """Run both stages; returns the checkpoint's folder."""
+        recipe = self.recipe
+        trainer = Trainer(recipe, folder=self.folder, log=self.log)
+        stages = [(1, recipe.stage1_epochs, recipe.stage1_batch)]
+        if self.config.lora_rank:
+            stages.append((2, recipe.stage2_epochs, recipe.stage2_batch))
+        for stage, epochs, batch in stages:
+            if epochs == 0:
+                continue
+            if stage == 2:
+                add_adapters(
+                    self.backbone,
+                    rank=self.config.lora_rank,
+                    alpha=self.config.lora_alpha,
+                    start_layer=self.config.frozen_layers,
+                )
+            trainer.run(
+                self.objective(stage),
+                stage=stage,
+                epochs=epochs,
+                batch=batch,
+                after_epoch=partial(self._validate, stage),
+            )
+        return self.checkpoint
+
+    def learnt(self) -> Learnt:
+        """Who solved what, with the cards of the seen candidates."""
+        item_categories, categories, count = self.data.item_categories()
+        return Learnt(
+            scores=self.data.tuning.scores,
+            categories=categories,
+            item_categories=item_categories,
+            category_count=count,
+            cards=encode_profiles(self.data.tuning.profiles, self.statistics),
+            statistics=self.statistics,
+        )
+
+    def _validate(self, stage: int, epoch: int) -> None:
+        """Measure on validation instructions and candidates; keep the checkpoint where it is the best so far."""
+        logits = self.validation_logits(stage)
+        loss = log_loss(logits, self.data.validation.scores)
+        best = self._best_so_far()
+        self.log({"validation": stage, "epoch": epoch, "log_loss": loss, "kept": loss < best})
+        if loss < best:
+            self._write(logits, {"stage": stage, "epoch": epoch, "validation_log_loss": loss})
+
+    def _best_so_far(self) -> float:
+        marker = self.folder / "best.json"
+        return float(json.loads(marker.read_text("utf-8"))["log_loss"]) if marker.exists() else float("inf")
+
+    def _write(self, logits: FloatArray, chosen: dict[str, Any]) -> None:
+        save_checkpoint(
+            Checkpoint(
+                config=self.config,
+                backbone_identity=self.identity,
+                statistics=self.statistics,
+                calibration=fit_calibration(logits, self.data.validation.scores),
+                familiarity=self.familiarity(),
+                head=self.head_tensors(),
+                adapters=adapter_tensors(self.backbone),
+                tuning={
+                    **self.notes,
+                    "recipe": asdict(self.recipe),
+                    "chosen": chosen,
+                    "candidates": [profile.candidate for profile in self.data.tuning.profiles],
+                },
+            ),
+            self.checkpoint,
+        )
+        (self.folder / "best.json").write_text(
+            json.dumps({"log_loss": chosen["validation_log_loss"]}), "utf-8"
+        )
