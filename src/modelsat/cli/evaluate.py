@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelsat.bench.heldout import HeldOut
     from modelsat.bench.metrics import Interval
     from modelsat.bench.report import ControlReport, EvaluationReport, RouterReport
+    from modelsat.network.encoder import TextEncoder
     from modelsat.types import CapabilityProfile, FloatArray
 
 PARTS = ("test", "validation")
@@ -222,6 +223,7 @@ def _profiles(cards: Path | None) -> "tuple[CapabilityProfile, ...]":
 def _measure_router(
     held_out: "HeldOut", checkpoint: Path | None, *, with_controls: bool, seed: int, fresh: bool
 ) -> "tuple[RouterReport, tuple[ControlReport, ...]]":
+    from modelsat.bench.cache import CachedEmbed
     from modelsat.bench.evaluate import (
         control_profiles,
         measure,
@@ -231,7 +233,10 @@ def _measure_router(
     )
     from modelsat.network.load import load_scorer
 
-    scorer = load_scorer(checkpoint)
+    def cached(encoder: "TextEncoder") -> "CachedEmbed":
+        return CachedEmbed(lambda: encoder.encode, _embedding_cache(encoder.name, fresh=fresh))
+
+    scorer = load_scorer(checkpoint, embed_with=cached)
     profiles = (
         *held_out.profiles,
         *(control_profiles(held_out.profiles, seed=seed) if with_controls else ()),
@@ -263,16 +268,24 @@ def _score_cache(
 
 
 def _embedder(advance: "Progress", *, fresh: bool) -> "CachedEmbed":
-    from modelsat.bench.cache import CachedEmbed, RowCache
-    from modelsat.network.weights import EMBEDDED_ENCODER, cache_folder
+    from modelsat.bench.cache import CachedEmbed
+    from modelsat.network.weights import EMBEDDED_ENCODER
 
     def load() -> "Callable[[Sequence[str]], FloatArray]":
         from modelsat.network.encoder import load_encoder
 
         return load_encoder().encode
 
-    path = cache_folder() / "embeddings" / f"{EMBEDDED_ENCODER}.npz"
-    return CachedEmbed(load, RowCache(None if fresh else path), progress=advance)
+    return CachedEmbed(load, _embedding_cache(EMBEDDED_ENCODER, fresh=fresh), progress=advance)
+
+
+def _embedding_cache(encoder: str, *, fresh: bool) -> "RowCache":
+    """Sentence embeddings by encoder."""
+    from modelsat.bench.cache import RowCache, digest
+    from modelsat.network.weights import EMBEDDED_ENCODER, cache_folder
+
+    name = encoder if encoder == EMBEDDED_ENCODER else digest(encoder)
+    return RowCache(None if fresh else cache_folder() / "embeddings" / f"{name}.npz")
 
 
 def _points(interval: "Interval") -> str:

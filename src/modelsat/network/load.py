@@ -1,21 +1,25 @@
 """From a checkpoint's folder to a scorer, whatever its layout."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from modelsat.errors import CheckpointError
 from modelsat.network.adapters import merge_adapters
 from modelsat.network.backbone import load_backbone
 from modelsat.network.checkpoint import load_checkpoint, shipped_folder
-from modelsat.network.encoder import load_encoder
+from modelsat.network.encoder import TextEncoder, load_encoder
 from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
-from modelsat.network.sat import ExamAttentionScorer, exam_attention_scorer
+from modelsat.network.sat import Embed, ExamAttentionScorer, exam_attention_scorer
 
 
-def load_scorer(folder: Path | None = None) -> ExamAttentionScorer | PromptedScorer:
+def load_scorer(
+    folder: Path | None = None, *, embed_with: Callable[[TextEncoder], Embed] | None = None
+) -> ExamAttentionScorer | PromptedScorer:
     """Load a tuned router.
 
     Args:
         folder: A checkpoint; None takes the one that comes with the package.
+        embed_with: Makes of the sentence encoder what embeds instructions, e.g. to put a cache before it.
 
     Raises:
         CheckpointError: It is damaged, or its adapters belong to other backbone weights.
@@ -32,5 +36,7 @@ def load_scorer(folder: Path | None = None) -> ExamAttentionScorer | PromptedSco
         )
     merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
     encoder = load_encoder(checkpoint.config.text_encoder)
-    build = exam_attention_scorer if checkpoint.config.layout == "exam_attention" else prompted_scorer
-    return build(checkpoint, backbone, encoder, folder=folder)
+    if checkpoint.config.layout == "exam_attention":
+        embed = encoder.encode if embed_with is None else embed_with(encoder)
+        return exam_attention_scorer(checkpoint, backbone, encoder, embed=embed, folder=folder)
+    return prompted_scorer(checkpoint, backbone, encoder, folder=folder)

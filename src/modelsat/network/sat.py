@@ -3,7 +3,7 @@
 Reads each instruction once with the backbone and once with the sentence encoder, and hands both to the exam attention.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction,
 
 # Sentence embeddings are unit vectors; this brings their entries to about unit variance, beside the normed states.
 _TEXT_SCALE = 20.0
-_TEXT_BUDGET = 256
 _BATCH = 32
+
+Embed = Callable[[Sequence[str]], FloatArray]
 
 
 class ExamAttentionNetwork(nn.Module):
@@ -86,11 +87,9 @@ def read_states(backbone: Backbone, batch: TokenBatch) -> Tensor:
     )
 
 
-def card_tensors(cards: CardBatch, network: ExamAttentionNetwork, encoder: TextEncoder) -> CardTensors:
+def card_tensors(cards: CardBatch, network: ExamAttentionNetwork, embed: Embed) -> CardTensors:
     """Encoded profiles as tensors, with the keys of their units."""
-    others = (
-        torch.from_numpy(other_task_keys(cards.other_tasks, encoder.encode)) if cards.other_tasks else None
-    )
+    others = torch.from_numpy(other_task_keys(cards.other_tasks, embed)) if cards.other_tasks else None
     return CardTensors(
         levels=torch.from_numpy(cards.levels),
         residuals=torch.from_numpy(cards.residuals),
@@ -104,7 +103,7 @@ class ExamAttentionScorer:
 
     Args:
         backbone: With adapters merged.
-        encoder: The sentence encoder.
+        embed: Texts to unit vectors, as the sentence encoder gives them.
         network: Tuned.
         statistics: Of the exam it was tuned with.
         calibration: Fitted on validation.
@@ -118,7 +117,7 @@ class ExamAttentionScorer:
         self,
         *,
         backbone: Backbone,
-        encoder: TextEncoder,
+        embed: Embed,
         network: ExamAttentionNetwork,
         statistics: ExamStatistics,
         calibration: Calibration,
@@ -126,7 +125,7 @@ class ExamAttentionScorer:
         familiarity: float,
     ) -> None:
         self.backbone = backbone.eval()
-        self.encoder = encoder
+        self.embed = embed
         self.network = network.eval()
         self.statistics = statistics
         self.calibration = calibration
@@ -152,7 +151,7 @@ class ExamAttentionScorer:
             rows = order[start : start + _BATCH]
             batch = pad([sequences[row] for row in rows])
             pooled = pool(read_states(self.backbone, batch), batch.lengths)
-            text = torch.from_numpy(self.encoder.encode([texts[row] for row in rows], budget=_TEXT_BUDGET))
+            text = torch.from_numpy(self.embed([texts[row] for row in rows]))
             base, attended, pull = self.network(pooled, text, cards)
             spoken = self._familiar(text, cards)
             logits[rows] = (base + attended * spoken[None, :, None]).mean(0).numpy()
@@ -173,7 +172,7 @@ class ExamAttentionScorer:
         )
         if self._cards is None or not same:
             encoded = encode_profiles(profiles, self.statistics)
-            self._cards = encoded, card_tensors(encoded, self.network, self.encoder)
+            self._cards = encoded, card_tensors(encoded, self.network, self.embed)
             self._profiles = profiles
         return self._cards
 
@@ -194,9 +193,9 @@ class ExamAttentionScorer:
 
 
 def exam_attention_scorer(
-    checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder, *, folder: Path
+    checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder, *, embed: Embed, folder: Path
 ) -> ExamAttentionScorer:
-    """Put a checkpoint's head on a backbone whose adapters are merged."""
+    """Put a checkpoint's head on a backbone whose adapters are merged; `embed` reads instructions with the encoder."""
     embeddings = checkpoint.head.get("item_embeddings")
     if embeddings is None or tuple(embeddings.shape) != (
         len(checkpoint.statistics.difficulty),
@@ -215,7 +214,7 @@ def exam_attention_scorer(
         raise CheckpointError(f"{folder}: the head does not fit its configuration: {error}") from None
     return ExamAttentionScorer(
         backbone=backbone,
-        encoder=encoder,
+        embed=embed,
         network=network,
         statistics=checkpoint.statistics,
         calibration=checkpoint.calibration,
