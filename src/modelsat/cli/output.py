@@ -84,7 +84,8 @@ def print_table(
     table = make_table(columns, rows, title=title, numeric=numeric)
     target = console(width=width)
     if width is None and not target.is_terminal:
-        target = console(width=max(80, target.measure(table).maximum))
+        # Measured on a console without end: a table on a pipe is as wide as it needs to be.
+        target = console(width=max(80, console(width=10_000).measure(table).maximum))
     target.print(table)
 
 
