@@ -14,7 +14,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 def test_its_commands_exist() -> None:
     commands = set(re.findall(r"^ +modelsat ([a-z]+)", README, flags=re.MULTILINE))
     listed = subprocess.run(
-        [sys.executable, "-m", "modelsat.cli.main", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "modelsat", "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert commands
     for command in commands:
