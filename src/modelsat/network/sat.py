@@ -184,7 +184,8 @@ class ExamAttentionScorer:
     def _task_weights(self, pull: Tensor, cards: CardTensors) -> FloatArray:
         """[instruction, task] attention summed over each task's items, rows summing to 1."""
         # What a unit stands for differs by candidate only in exams of its own; the largest is shown.
-        units = (pull * cards.weights.amax(0)).mean(0).numpy()
+        attended = pull * cards.weights.amax(0)
+        units = (attended / attended.sum(2, keepdim=True)).mean(0).numpy()
         items = len(self.statistics.difficulty)
         by_task = np.zeros((len(units), len(self.statistics.tasks)), dtype=np.float32)
         np.add.at(by_task.T, self.statistics.task_of_item, units[:, :items].T)
