@@ -37,6 +37,8 @@ def homogeneous_loss(logits: Tensor) -> Tensor:
     """Cross entropy over groups of one candidate's instructions, the solved one first (paper: tuning).
 
     Args:
-        logits: [group, instruction].
+        logits: [group, instruction]; no group costs nothing.
     """
+    if not len(logits):
+        return logits.sum()
     return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64))

@@ -148,15 +148,15 @@ def homogeneous_groups(
         rng: Source of randomness.
 
     Returns:
-        Candidates [count] and instructions [count, group].
+        Candidates [count] and instructions [count, group]; none where no candidate has enough solved and failed ones.
     """
     able = [
         column
         for column in range(scores.shape[1])
         if (scores[:, column] > 0.5).any() and (scores[:, column] <= 0.5).sum() >= group - 1
     ]
-    candidates = rng.choice(able, count)
-    rows = np.empty((count, group), dtype=np.intp)
+    candidates = rng.choice(able, count) if able else np.empty(0, dtype=np.intp)
+    rows = np.empty((len(candidates), group), dtype=np.intp)
     for at, column in enumerate(candidates):
         rows[at, 0] = rng.choice(np.flatnonzero(scores[:, column] > 0.5))
         rows[at, 1:] = rng.choice(np.flatnonzero(scores[:, column] <= 0.5), group - 1, replace=False)
