@@ -27,6 +27,13 @@ def test_its_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
+def test_its_numbers_are_those_of_the_evaluation() -> None:
+    if not (REPOSITORY / "experiments" / "shipped-router" / "evaluation.json").exists():
+        pytest.skip("the shipped router's evaluation is not in this copy")
+    stale = subprocess.run([sys.executable, REPOSITORY / "scripts" / "results", "--check"], check=False)
+    assert stale.returncode == 0, "run scripts/results"
+
+
 @pytest.mark.slow
 def test_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
