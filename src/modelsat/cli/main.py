@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import demo, evaluate, exam, imports, route, tune, zoo
+from modelsat.cli import bench, demo, evaluate, exam, imports, route, tune, zoo
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(exam.app, name="exam")
 app.add_typer(imports.app, name="import")
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

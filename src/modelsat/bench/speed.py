@@ -1,0 +1,337 @@
+"""How fast routing is here: ratios within one run, and a few absolute times, each beside its bar.
+
+Ratios carry over from machine to machine; seconds do not. Nothing here fails: a busy machine misses bars.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import torch
+
+from modelsat.capability.zoo import ModelZoo
+from modelsat.errors import LayoutError
+from modelsat.network.backbone import load_backbone
+from modelsat.network.config import Layout, NetworkConfig
+from modelsat.network.load import load_scorer
+from modelsat.network.prompted import PromptedNetwork
+from modelsat.network.sat import ExamAttentionScorer
+from modelsat.network.weights import EMBEDDED_BACKBONE
+from modelsat.routing.router import Router
+from modelsat.types import Instruction
+
+Progress = Callable[[int, int], None]
+
+LARGE_ZOO = 1_000
+PROMPTED_CANDIDATES = 30
+PROMPTED_TOKENS = 128
+# Of a request as the encoder `numeric` gives it: its width decides nothing but one small product.
+_FEATURES = 386
+_PACKAGES = ("modelsat", "torch", "transformers", "numpy")
+
+TEXTS = (
+    "Which vitamin does human skin make when the sun shines on it?",
+    "Find all real x with x^3 - 6x^2 + 11x - 6 = 0, and say how you can be sure that there are no others.",
+    "Draft a short, friendly mail to my neighbours: the water is off on Tuesday from nine to noon, because the "
+    "pipe in front of the house is mended; whoever needs some for the baby or the dog may fetch it at our place.",
+    "A firm sells a product at a price of 20 a piece. Its fixed costs are 4,000 a month, its variable costs are 12 "
+    "a piece. Last month it sold 700 pieces.\nBy how many pieces must sales rise for a monthly profit of 3,000?\n"
+    "A. 75\nB. 125\nC. 175\nD. 225\nE. 275\nF. 300\nG. 325\nH. 375\nI. 425\nJ. 475",
+)
+
+# What a user's first route costs: a fresh interpreter, all imports, weights from the cache.
+_FIRST_ROUTE = """
+from pathlib import Path
+from modelsat import Router
+Router.load().route("Which vitamin does sunlight give?")
+status = Path("/proc/self/status")
+if status.exists():
+    # Of this process alone; what getrusage says may be its parent's.
+    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+else:
+    import resource, sys
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak // 1024 if sys.platform == "darwin" else peak)
+"""
+_HELP = "from modelsat.cli.main import app; app()"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One measured value and what is expected of it.
+
+    Attributes:
+        name: What was measured.
+        value: What came out.
+        unit: "x" for a ratio, "%", "s", "ms" or "GB".
+        bar: The value to reach; None for a value that only explains another.
+        better: Whether a lower or a higher value is better.
+        note: How it was measured.
+    """
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    better: Literal["lower", "higher"] = "lower"
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is reached; None where there is none."""
+        if self.bar is None:
+            return None
+        return self.value <= self.bar if self.better == "lower" else self.value >= self.bar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedReport:
+    """All that one run measured.
+
+    Attributes:
+        machine: Processor, cores, threads and load.
+        versions: Of Python and the packages that decide speed.
+        measures: In the order of `measure_speed`.
+    """
+
+    machine: dict[str, str]
+    versions: dict[str, str]
+    measures: tuple[Measure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        measures = [{**asdict(measure), "met": measure.met} for measure in self.measures]
+        return {"machine": self.machine, "versions": self.versions, "measures": measures}
+
+
+def measure_speed(*, repeats: int = 5, progress: Progress | None = None) -> SpeedReport:
+    """Measure everything, with the shipped weights.
+
+    Args:
+        repeats: Of each timing; medians are reported.
+        progress: Called with (parts done, parts in all).
+    """
+    parts: tuple[Callable[[int], list[Measure]], ...] = (
+        _fresh_processes,
+        _zoo_size,
+        _warm_route,
+        _layouts,
+    )
+    # Before the work: afterwards it would be this run's own.
+    machine = _machine()
+    measures: list[Measure] = []
+    for done, part in enumerate(parts):
+        if progress:
+            progress(done, len(parts))
+        measures += part(repeats)
+    if progress:
+        progress(len(parts), len(parts))
+    versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return SpeedReport(machine=machine, versions=versions, measures=tuple(measures))
+
+
+def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[float]:
+    """Median seconds of each call, run in turns so that a machine that slows down slows all of them.
+
+    Args:
+        calls: What to time; each is run once before, untimed.
+        repeats: Timed runs of each.
+    """
+    for call in calls:
+        call()
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for taken, call in zip(seconds, calls, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [median(taken) for taken in seconds]
+
+
+@contextmanager
+def stopwatch(owner: object, method: str) -> Iterator[list[float]]:
+    """Time every call of one object's method.
+
+    Yields:
+        Seconds per call, filled as calls are made.
+    """
+    seconds: list[float] = []
+    timed = getattr(owner, method)
+
+    def call(*args: object, **kwargs: object) -> object:
+        start = time.perf_counter()
+        result = timed(*args, **kwargs)
+        seconds.append(time.perf_counter() - start)
+        return result
+
+    setattr(owner, method, call)
+    try:
+        yield seconds
+    finally:
+        setattr(owner, method, timed)
+
+
+def _shipped_scorer() -> ExamAttentionScorer:
+    scorer = load_scorer()
+    if not isinstance(scorer, ExamAttentionScorer):
+        raise LayoutError(
+            f"the shipped router is {scorer.name}; its speed is measured for exam_attention only."
+        )
+    return scorer
+
+
+def _fresh_processes(repeats: int) -> list[Measure]:
+    def run(code: str, *arguments: str) -> tuple[float, str]:
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        )
+        return time.perf_counter() - start, done.stdout
+
+    # The first one fills the disk's cache, and converts the weights on a new machine.
+    run(_FIRST_ROUTE)
+    first = [run(_FIRST_ROUTE) for _ in range(min(repeats, 3))]
+    helped = [run(_HELP, "--help")[0] for _ in range(repeats)]
+    peak = max(int(output.split()[-1]) for _, output in first) / 2**20
+    return [
+        Measure(name="modelsat --help", value=median(helped), unit="s", bar=0.5, note="fresh process"),
+        Measure(
+            name="first route",
+            value=median(seconds for seconds, _ in first),
+            unit="s",
+            bar=6.0,
+            note="fresh process, weights in the cache",
+        ),
+        Measure(name="peak memory", value=peak, unit="GB", bar=1.5, note="of that process"),
+    ]
+
+
+def _zoo_size(repeats: int) -> list[Measure]:
+    shipped = ModelZoo.shipped().profiles
+    many = [
+        replace(shipped[number % len(shipped)], candidate=f"candidate {number}")
+        for number in range(LARGE_ZOO)
+    ]
+    scorer = _shipped_scorer()
+    # Each keeps the cards of its own zoo, as a router does.
+    one, large = copy(scorer), copy(scorer)
+    instructions = [Instruction(id=str(number), text=text) for number, text in enumerate(TEXTS)]
+    seconds = interleaved(
+        [
+            lambda: [one.score([instruction], many[:1]) for instruction in instructions],
+            lambda: [large.score([instruction], many) for instruction in instructions],
+        ],
+        repeats=repeats,
+    )
+    return [
+        Measure(
+            name=f"exam_attention: {LARGE_ZOO:,} candidates / 1",
+            value=seconds[1] / seconds[0],
+            unit="x",
+            bar=1.2,
+            note=f"{1000 * seconds[1] / len(TEXTS):.0f} ms against {1000 * seconds[0] / len(TEXTS):.0f} ms",
+        )
+    ]
+
+
+def _warm_route(repeats: int) -> list[Measure]:
+    scorer = _shipped_scorer()
+    router = Router(scorer=scorer, zoo=ModelZoo.shipped())
+    totals, backbones, encoders = [], [], []
+    for repeat in range(repeats + 1):
+        with stopwatch(scorer.backbone, "run") as backbone, stopwatch(scorer, "embed") as encoder:
+            start = time.perf_counter()
+            for text in TEXTS:
+                router.route(text)
+            total = time.perf_counter() - start
+        if repeat:
+            totals.append(total)
+            backbones.append(sum(backbone))
+            encoders.append(sum(encoder))
+    total, in_backbone, in_encoder = median(totals), median(backbones), median(encoders)
+    return [
+        Measure(
+            name="warm route",
+            value=1000 * total / len(TEXTS),
+            unit="ms",
+            note=f"{len(router.zoo)} candidates, texts of {min(map(len, TEXTS))} to {max(map(len, TEXTS))} letters",
+        ),
+        Measure(
+            name="warm route outside the backbone",
+            value=100 * (1 - in_backbone / total),
+            unit="%",
+            bar=10.0,
+            note="sentence encoder included",
+        ),
+        Measure(name="- sentence encoder", value=100 * in_encoder / total, unit="%"),
+        Measure(
+            name="- all the rest",
+            value=100 * (1 - (in_backbone + in_encoder) / total),
+            unit="%",
+            note="tokenizer, head, choice, reasons",
+        ),
+    ]
+
+
+def _layouts(repeats: int) -> list[Measure]:
+    backbone = load_backbone(EMBEDDED_BACKBONE, layers=NetworkConfig().layers).eval()
+    torch.manual_seed(0)
+    cards = torch.randn(PROMPTED_CANDIDATES, _FEATURES)
+    names: tuple[Layout, ...] = ("capability_first", "shared_prefix")
+    networks = [
+        PromptedNetwork(
+            backbone,
+            NetworkConfig(layout=layout, head="yes_token", tokens=PROMPTED_TOKENS),
+            features=_FEATURES,
+        ).eval()
+        for layout in names
+    ]
+    ids = networks[0].tokenize(" ".join(TEXTS * 4))
+    seconds = interleaved(
+        [lambda network=network: network.score([ids], cards) for network in networks],  # type: ignore[misc]
+        # One pass of capability_first takes as long as dozens of routes.
+        repeats=min(repeats, 3),
+    )
+    prefix = len(ids) + len(networks[0].inquiry)
+    tokens = PROMPTED_CANDIDATES * (prefix + 1) / (prefix + PROMPTED_CANDIDATES)
+    faster = seconds[0] / seconds[1]
+    return [
+        Measure(
+            name=f"shared_prefix over capability_first, {PROMPTED_CANDIDATES} candidates",
+            value=faster,
+            unit="x",
+            bar=12.0,
+            better="higher",
+            note=f"{len(ids)} tokens; {1000 * seconds[1]:.0f} ms against {1000 * seconds[0]:.0f} ms",
+        ),
+        Measure(
+            name="shared_prefix: time / its share of tokens",
+            value=tokens / faster,
+            unit="x",
+            bar=1.3,
+            note=f"{tokens:.1f} times fewer tokens",
+        ),
+    ]
+
+
+def _machine() -> dict[str, str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
+    return {
+        "processor": model or platform.processor() or platform.machine(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+    }

@@ -1,0 +1,44 @@
+"""`modelsat bench`: what the machine at hand makes of Model-SAT."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelsat.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from modelsat.bench.speed import Measure
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed.")
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed."""
+
+
+@app.command()
+def speed(
+    repeats: Annotated[int, typer.Option(min=1, help="Of each timing; medians are shown.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure speed and memory beside their bars. A busy machine misses bars; nothing fails."""
+    from modelsat.bench.speed import measure_speed
+
+    with progress("Measuring") as advance:
+        report = measure_speed(repeats=repeats, progress=advance)
+    if as_json:
+        print_json(report.to_json())
+        return
+    typer.echo(", ".join(f"{name} {value}" for name, value in (report.machine | report.versions).items()))
+    print_table(
+        ("", "measured", "bar", "", "how"),
+        [_row(measure) for measure in report.measures],
+        numeric=("measured", "bar"),
+    )
+
+
+def _row(measure: "Measure") -> tuple[str, ...]:
+    bar = "" if measure.bar is None else f"{'<=' if measure.better == 'lower' else '>='} {measure.bar:g}"
+    met = {True: "met", False: "missed", None: ""}[measure.met]
+    return measure.name, f"{measure.value:.3g} {measure.unit}", bar, met, measure.note
