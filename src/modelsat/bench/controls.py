@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +32,19 @@ def shuffle_levels_kept(
 ) -> tuple[CapabilityProfile, ...]:
     """Permute strengths and weaknesses among candidates of similar level.
 
-    A candidate's accuracy on a task is its level, plus how easy the task is for all, plus the rest: its own
-    strength there. Only that rest is swapped; accuracies are kept within [0, 1]. Single results are left out
-    of the new cards, as they would contradict the new accuracies. A task that either of the two did not sit
-    stays as it was.
+    Where both have single results, a candidate gets the donor's, and then random ones are flipped until it has
+    solved as many as before: a router that reads single items finds a whole exam that someone of this level
+    might have written. Where there are only accuracies, the candidate is as far above or below its own
+    level as the donor is above or below the donor's, within [0, 1]. What either of the two did not sit stays as
+    it was.
 
     Args:
         profiles: At least one.
         rng: Randomness.
 
     Returns:
-        New profiles under the same names, in the same order.
+        New profiles under the same names, in the same order, with the same shots.
     """
-    ease = _task_ease(profiles)
     by_level = sorted(
         range(len(profiles)), key=lambda index: (profiles[index].level, profiles[index].candidate)
     )
@@ -54,30 +55,51 @@ def shuffle_levels_kept(
         members = np.array(by_level[start:stop])
         donors[members] = members[derangement(len(members), rng)]
     return tuple(
-        _with_strengths(profile, profiles[int(donor)], ease)
+        _with_strengths(profile, profiles[int(donor)], rng)
         for profile, donor in zip(profiles, donors, strict=True)
     )
 
 
-def _task_ease(profiles: Sequence[CapabilityProfile]) -> dict[str, float]:
-    """How far candidates are above their levels on each task, on average."""
-    above: dict[str, list[float]] = {}
-    for profile in profiles:
-        for result in profile.results:
-            above.setdefault(result.task, []).append(result.accuracy - profile.level)
-    return {task: float(np.mean(values)) for task, values in above.items()}
-
-
 def _with_strengths(
-    profile: CapabilityProfile, donor: CapabilityProfile, ease: dict[str, float]
+    profile: CapabilityProfile, donor: CapabilityProfile, rng: np.random.Generator
 ) -> CapabilityProfile:
-    strengths = {r.task: r.accuracy - donor.level - ease[r.task] for r in donor.results}
+    given = {result.task: result for result in donor.results}
+    by_item = {
+        result.task: given[result.task].items
+        for result in profile.results
+        if profile.exam_hash == donor.exam_hash
+        and result.task in given
+        and 0 < len(result.items) == len(given[result.task].items)
+    }
+    own = [score for result in profile.results if result.task in by_item for score in result.items]
+    answers = iter(_swapped_answers(own, [score for items in by_item.values() for score in items], rng))
     results: list[TaskResult] = []
     for result in profile.results:
-        strength = strengths.get(result.task)
-        if strength is None:
-            results.append(result)
-        else:
-            accuracy = float(np.clip(profile.level + ease[result.task] + strength, 0.0, 1.0))
+        if result.task in by_item:
+            items = tuple(islice(answers, len(result.items)))
+            accuracy = float(np.mean([score for score in items if score is not None]))
+            results.append(replace(result, accuracy=accuracy, items=items))
+        elif result.task in given:
+            accuracy = float(np.clip(profile.level + given[result.task].accuracy - donor.level, 0.0, 1.0))
             results.append(replace(result, accuracy=accuracy, items=()))
+        else:
+            results.append(result)
     return replace(profile, results=tuple(results))
+
+
+def _swapped_answers(
+    own: Sequence[float | None], given: Sequence[float | None], rng: np.random.Generator
+) -> list[float | None]:
+    """Scores of `given` on the items of `own`, random ones changed until their sum is that of `own`."""
+    sat = np.array([at for at, score in enumerate(own) if score is not None], dtype=np.intp)
+    answers = [
+        mine if score is None or mine is None else score for mine, score in zip(own, given, strict=True)
+    ]
+    missing = sum(own[at] or 0.0 for at in sat) - sum(answers[at] or 0.0 for at in sat)
+    for at in rng.permutation(sat):
+        score = answers[at] or 0.0
+        # Scores of 0 and 1 are flipped whole; partial ones take up what is left.
+        changed = min(1.0, max(0.0, score + missing))
+        answers[at] = changed
+        missing -= changed - score
+    return answers
