@@ -44,7 +44,7 @@ def test_an_unknown_outcome_changes_nothing(loss: Loss, value: float) -> None:
     logits = with_logit(0, 2, value).requires_grad_()
     changed = loss(logits, SCORES, WEIGHTS)
     assert changed.item() == pytest.approx(loss(LOGITS, SCORES, WEIGHTS).item(), abs=1e-6)
-    changed.backward()
+    changed.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert logits.grad[0, 2] == 0
     assert logits.grad.isfinite().all()
@@ -92,7 +92,7 @@ def test_a_step_without_any_group_costs_nothing_and_does_not_stop_tuning(rng: np
     loss, _ = combined_loss(
         logits, solved, np.zeros(3, dtype=np.float32), Recipe(loss="homogeneous", group=2), rng
     )
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert logits.grad is not None
     assert (logits.grad == 0).all()

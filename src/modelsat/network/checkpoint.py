@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -65,8 +64,11 @@ class Checkpoint:
     tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 class _ExamForm(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = _STRICT
     hash: str
     tasks: tuple[str, ...]
     shots: tuple[int, ...]
@@ -75,9 +77,9 @@ class _ExamForm(BaseModel):
 
 
 class _ConfigFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = _STRICT
     format: str
-    network: dict[str, Any]
+    network: NetworkConfig
     backbone_identity: str
     exam: _ExamForm
     calibration: dict[str, float]
@@ -128,16 +130,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     path = folder / CONFIG_FILE
     form = _read_config(path)
     try:
-        config = TypeAdapter(NetworkConfig).validate_python(form.network)
-    except (ValidationError, LayoutError) as error:
-        raise CheckpointError(f"{path}: field 'network': {_first_line(error)}") from None
-    try:
         calibration = Calibration(**form.calibration)
     except TypeError as error:
         raise CheckpointError(f"{path}: field 'calibration': {error}") from None
-    if not (
-        isfinite(calibration.temperature) and calibration.temperature > 0 and isfinite(calibration.offset)
-    ):
+    if not calibration.temperature > 0:
         raise CheckpointError(
             f"{path}: field 'calibration': temperature is {calibration.temperature}; expected a positive number."
         )
@@ -148,14 +144,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             found = list(tensors[name].shape) if name in tensors else "missing"
             raise CheckpointError(f"{folder / WEIGHTS_FILE}: tensor '{name}' is {found}; expected [{items}].")
     return Checkpoint(
-        config=config,
+        config=form.network,
         backbone_identity=form.backbone_identity,
         statistics=ExamStatistics(
             exam_hash=form.exam.hash,
             tasks=form.exam.tasks,
             shots=form.exam.shots,
-            difficulty=tensors.pop("exam.difficulty").numpy(),
-            bias=tensors.pop("exam.bias").numpy(),
+            difficulty=tensors.pop("exam.difficulty").float().numpy(),
+            bias=tensors.pop("exam.bias").float().numpy(),
             level_mean=form.exam.level_mean,
             level_deviation=form.exam.level_deviation,
         ),
@@ -182,7 +178,9 @@ def _read_config(path: Path) -> _ConfigFile:
     try:
         form = _ConfigFile.model_validate(raw)
     except ValidationError as error:
-        raise CheckpointError(f"{path}: {_first_line(error)}") from None
+        raise CheckpointError(f"{path}: {_first_fault(error)}") from None
+    except LayoutError as error:
+        raise CheckpointError(f"{path}: field 'network': {error}") from None
     if len(form.exam.shots) != len(form.exam.tasks) or min(form.exam.shots, default=0) < 1:
         raise CheckpointError(f"{path}: field 'exam.shots': expected one positive number per task.")
     if not form.exam.level_deviation > 0:
@@ -209,8 +207,6 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     }
 
 
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"field '{'.'.join(map(str, first['loc']))}': {first['msg']}"
-    return str(error).splitlines()[0]
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"field '{'.'.join(map(str, first['loc']))}': {first['msg']}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from modelsat.errors import CheckpointError
 from modelsat.network.adapters import merge_adapters
 from modelsat.network.backbone import load_backbone
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+from modelsat.network.checkpoint import WEIGHTS_FILE, load_checkpoint, shipped_folder
 from modelsat.network.encoder import TextEncoder, load_encoder
 from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
 from modelsat.network.sat import Embed, ExamAttentionScorer, exam_attention_scorer
@@ -34,7 +34,10 @@ def load_scorer(
             f"{folder}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but the backbone "
             f"{checkpoint.config.backbone} found here is {identity[:12]}...; install the version it was tuned with."
         )
-    merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
+    try:
+        merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / WEIGHTS_FILE}: {error}") from None
     encoder = load_encoder(checkpoint.config.text_encoder)
     if checkpoint.config.layout == "exam_attention":
         embed = encoder.encode if embed_with is None else embed_with(encoder)
