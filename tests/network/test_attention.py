@@ -15,8 +15,8 @@ from modelsat.network.sat import ExamAttentionScorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, TaskResult
 
 from .conftest import save_backbone, save_encoder
-from .small_router import SHOTS, save_router, small_profiles
-from .test_cards import TASKS
+from .small_router import save_router, small_profiles
+from .test_cards import SHOTS, TASKS
 
 TEXTS = [
     "solve x + 2 = 5",

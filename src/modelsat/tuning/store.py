@@ -13,6 +13,7 @@ from modelsat.network.backbone import Backbone, causal_visibility
 from modelsat.network.cards import ExamStatistics
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.sat import pool
+from modelsat.network.weights import weights_identity
 from modelsat.tuning.states import StateCache, fill_states, token_key
 
 Progress = Callable[[str, int, int], None]
@@ -116,8 +117,10 @@ class InstructionStore:
 
     def embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
         """[text, hidden] sentence embeddings, cached on disk."""
-        cache = StateCache(self.folder / "embeddings")
-        keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24] for text in texts]
+        identity = weights_identity(encoder.model.named_parameters())
+        cache = StateCache(self.folder / f"embeddings-{encoder.pooling}-{identity[:16]}")
+        read = [(encoder.prefix + text).encode("utf-8", "replace") for text in texts]
+        keys = [hashlib.sha256(text).hexdigest()[:24] for text in read]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
         order = sorted(missing, key=lambda key: len(missing[key]))
         for start in range(0, len(order), _CHUNK):
