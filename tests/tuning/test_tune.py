@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from modelsat.errors import DataError
 from modelsat.network.checkpoint import load_checkpoint
 from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
@@ -155,6 +157,29 @@ def test_a_finished_run_given_again_changes_nothing(
     second = tensors(run(small, config, tmp_path / "run", log=records.append))
     assert records == []
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "recipe", "limit", "changed"),
+    [
+        ({"layout": "shared_prefix", "head": "yes_token"}, SHORT, 24, "head, layout"),
+        ({"attention": AttentionConfig(heads=1)}, SHORT, 24, "attention"),
+        ({}, replace(SHORT, seed=7), 24, "seed"),
+        ({}, SHORT, 23, "data"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(
+    small: Small,
+    make_config: MakeConfig,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    recipe: Recipe,
+    limit: int,
+    changed: str,
+) -> None:
+    run(small, make_config(attention=ATTENTION), tmp_path, limit=24)
+    with pytest.raises(DataError, match=f"another {changed}; choose another folder"):
+        run(small, make_config(**{"attention": ATTENTION, **settings}), tmp_path, recipe, limit=limit)
 
 
 def test_the_seed_decides_everything(small: Small, make_config: MakeConfig, tmp_path: Path) -> None:

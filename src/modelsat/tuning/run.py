@@ -1,5 +1,6 @@
 """What tuning runs of all layouts share: parts, stages, the choice on validation, the checkpoint."""
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from modelsat.errors import DataError
 from modelsat.network.adapters import adapter_tensors, add_adapters
 from modelsat.network.backbone import load_backbone
 from modelsat.network.cards import encode_profiles, measure_exam
@@ -38,6 +40,9 @@ class Run(ABC):
         log: Called with one record per logged step and per validation.
         progress: Called with (what, done, in all) during preparation.
         notes: Stored with the checkpoint.
+
+    Raises:
+        DataError: The folder holds a run with other settings or other data.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Run(ABC):
         progress: Progress,
         notes: Mapping[str, Any],
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _claim(folder, data, config, recipe)
         self.data, self.config, self.recipe, self.folder = data, config, recipe, folder
         self.log, self.progress, self.notes = log, progress, notes
         self.statistics = measure_exam(data.exam, data.tuning.profiles)
@@ -155,3 +160,25 @@ class Run(ABC):
         (self.folder / "best.json").write_text(
             json.dumps({"log_loss": chosen["validation_log_loss"]}), "utf-8"
         )
+
+
+def _claim(folder: Path, data: TuningData, config: NetworkConfig, recipe: Recipe) -> None:
+    """Note in a folder which run it belongs to: going on with another run's state would mix the two."""
+    seen = [
+        data.exam.hash,
+        *(row.id for part in (data.tuning, data.validation) for row in part.instructions),
+        *(profile.candidate for part in (data.tuning, data.validation) for profile in part.profiles),
+    ]
+    digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+    claim = {**asdict(config), **asdict(recipe), "data": digest}
+    path = folder / "run.json"
+    if path.exists():
+        known = json.loads(path.read_text("utf-8"))
+        changed = sorted(name for name in claim if claim[name] != known.get(name))
+        if changed:
+            raise DataError(
+                f"{path}: this folder holds a run with another {', '.join(changed)}; "
+                "choose another folder, or give the same command to go on with that run."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(claim, indent=2) + "\n", "utf-8")
