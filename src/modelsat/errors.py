@@ -29,5 +29,7 @@ class MissingExtraError(ModelSatError):
     """An optional part is not installed."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the extra '{extra}': install it with  pip install 'modelsat[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the extra '{extra}': install it with  pip install 'modelsat[{extra}]'"
+        )
         self.extra = extra

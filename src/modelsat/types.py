@@ -117,7 +117,9 @@ class Candidate:
         _require_not_negative(owner, "input_price", self.input_price)
         _require_not_negative(owner, "output_price", self.output_price)
         if self.context_window is not None and self.context_window <= 0:
-            raise DataError(f"{owner}: context_window is {self.context_window}; expected a positive number of tokens.")
+            raise DataError(
+                f"{owner}: context_window is {self.context_window}; expected a positive number of tokens."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +144,18 @@ class TaskResult:
         owner = f"task {self.task!r}"
         _require_fraction(owner, "accuracy", self.accuracy)
         if self.shots < 1:
-            raise DataError(f"{owner}: shots is {self.shots}; expected at least 1 (leave out a task that was not sat).")
+            raise DataError(
+                f"{owner}: shots is {self.shots}; expected at least 1 (leave out a task that was not sat)."
+            )
         sat = [score for score in self.items if score is not None]
         for score in sat:
             _require_fraction(owner, "item score", score)
         if self.items and len(sat) != self.shots:
             raise DataError(f"{owner}: shots is {self.shots} but {len(sat)} items have a score.")
         if sat and abs(float(np.mean(sat)) - self.accuracy) > 1e-3:
-            raise DataError(f"{owner}: accuracy is {self.accuracy} but its items' mean is {np.mean(sat):.4f}.")
+            raise DataError(
+                f"{owner}: accuracy is {self.accuracy} but its items' mean is {np.mean(sat):.4f}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +239,8 @@ class ScoreMatrix:
         shape = (len(self.instruction_ids), len(self.candidates))
         if self.logits.shape != shape or self.probabilities.shape != shape:
             raise DataError(
-                f"score matrix: logits {self.logits.shape} and probabilities {self.probabilities.shape}; expected {shape}."
+                f"score matrix: logits {self.logits.shape} and probabilities {self.probabilities.shape}; "
+                f"expected {shape}."
             )
 
 

@@ -16,7 +16,7 @@ _LEVEL_VARIANCE = 25.0
 
 def solve_probability(level: FloatArray, difficulty: FloatArray) -> FloatArray:
     """P(solved), [candidate, item], from levels [candidate] and difficulties [item], both in logits."""
-    return (1.0 / (1.0 + np.exp(difficulty[None, :] - level[:, None]))).astype(np.float32)
+    return np.asarray(1.0 / (1.0 + np.exp(difficulty[None, :] - level[:, None])), dtype=np.float32)
 
 
 def estimate_levels(
