@@ -59,6 +59,15 @@ def test_a_zoo_file_is_read_with_its_cards(zoo_file: Path) -> None:
     assert [profile.candidate for profile in zoo.profiles] == ["small", "big"]
 
 
+def test_a_zoo_gives_the_same_profiles_until_it_changes(zoo_file: Path) -> None:
+    zoo = ModelZoo.load(zoo_file)
+    first, _ = zoo.profiles
+    assert zoo.profiles[0] is first
+    assert zoo.profile("small") is first
+    zoo.remove("big")
+    assert zoo.profiles == (first,)
+
+
 def test_a_saved_zoo_is_the_same_zoo(zoo_file: Path, tmp_path: Path) -> None:
     zoo = ModelZoo.load(zoo_file)
     zoo.add(

@@ -33,6 +33,8 @@ class ModelZoo:
             DataError: A name appears twice.
         """
         self._members: dict[str, Member] = {}
+        # Made once: a scorer keeps what it worked out of a profile for as long as it is given the same one.
+        self._profiles: dict[str, CapabilityProfile] = {}
         for candidate, profile in members:
             self.add(candidate, profile)
 
@@ -49,7 +51,7 @@ class ModelZoo:
     @property
     def profiles(self) -> tuple[CapabilityProfile, ...]:
         """What a router scores: one profile per candidate, under its name, with its expert notes."""
-        return tuple(_joined(candidate, profile) for candidate, profile in self._members.values())
+        return tuple(self._profiles.values())
 
     def profile(self, name: str) -> CapabilityProfile:
         """The profile of one candidate.
@@ -57,7 +59,8 @@ class ModelZoo:
         Raises:
             DataError: There is no such candidate.
         """
-        return _joined(*self._member(name))
+        self._member(name)
+        return self._profiles[name]
 
     def __getitem__(self, name: str) -> Candidate:
         return self._member(name)[0]
@@ -92,6 +95,7 @@ class ModelZoo:
             )
         card = profile if isinstance(profile, CapabilityProfile) else read_card(profile)
         self._members[member.name] = (member, card)
+        self._profiles[member.name] = _joined(member, card)
 
     def remove(self, name: str) -> None:
         """Take a candidate out.
@@ -101,6 +105,7 @@ class ModelZoo:
         """
         self._member(name)
         del self._members[name]
+        del self._profiles[name]
 
     def select(self, names: Sequence[str]) -> "ModelZoo":
         """A zoo of some of the candidates, in the given order.
