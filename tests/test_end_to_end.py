@@ -190,3 +190,15 @@ def test_the_demo_routes_everything() -> None:
     rows = json.loads(result.stdout)
     assert len(rows) == len(INSTRUCTIONS)
     assert all(row["candidate"] and row["reasons"] for row in rows)
+
+
+def test_a_candidate_of_another_exam_changes_no_one_elses_score(
+    shipped: Router, route_in: Callable[[ModelZoo], Router]
+) -> None:
+    # Its own task is close to the request, to which no task of the router's exam is.
+    mail = TaskResult(task="mail", keywords=("Mail", "Neighbours", "Water"), accuracy=0.3, shots=20)
+    card = CapabilityProfile(candidate="clerk", exam="shop", exam_hash="", results=(mail,))
+    zoo = shipped.zoo.select(shipped.zoo.names)
+    zoo.add("clerk", card)
+    scores = route_in(zoo).score(TEXTS)
+    np.testing.assert_allclose(scores.logits[:, :-1], shipped.score(TEXTS).logits, atol=1e-5)

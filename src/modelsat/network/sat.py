@@ -154,8 +154,8 @@ class ExamAttentionScorer:
             text = torch.from_numpy(self.embed([texts[row] for row in rows]))
             base, attended, pull = self.network(pooled, text, cards)
             spoken = self._familiar(text, cards)
-            logits[rows] = (base + attended * spoken[None, :, None]).mean(0).numpy()
-            level_only[rows] = ~spoken.numpy()
+            logits[rows] = (base + attended * spoken).mean(0).numpy()
+            level_only[rows] = ~spoken.any(1).numpy()
             weights[rows] = self._task_weights(pull, cards)
         return ScoreMatrix(
             instruction_ids=tuple(instruction.id for instruction in instructions),
@@ -177,9 +177,10 @@ class ExamAttentionScorer:
         return self._cards
 
     def _familiar(self, text: Tensor, cards: CardTensors) -> Tensor:
-        """[instruction] bool: an exam item, or a task of another exam, is close enough to say something about it."""
+        """[instruction, candidate] bool: an exam that the candidate sat has something close to the instruction."""
         embeddings = cards.keys / _TEXT_SCALE + self.network.center
-        return (text @ embeddings.T).amax(1) >= self.familiarity
+        near = text @ embeddings.T >= self.familiarity
+        return near.float() @ (cards.weights > 0).float().T > 0
 
     def _task_weights(self, pull: Tensor, cards: CardTensors) -> FloatArray:
         """[instruction, task] attention summed over each task's items, rows summing to 1."""
