@@ -27,7 +27,7 @@ def test_baselines_learn_from_real_outcomes(outcome_data: Path, tmp_path: Path) 
     result = CliRunner().invoke(app, [*arguments, "--no-router", "--baselines", "-o", str(report_file)])
     assert result.exit_code == 0, result.output
     report = json.loads(report_file.read_text(encoding="utf-8"))
-    assert set(report["instructions"]) == {"test", "out_of_domain"}
+    assert set(report["instructions"]) == {"test", "out_of_domain", "pooled"}
     auc = {
         router["name"]: row["auc"]
         for router in report["routers"]
