@@ -28,13 +28,16 @@ def test_each_part_holds_its_own_split_and_no_exam_question(small: Small) -> Non
 def test_unseen_candidates_are_validated_on_or_not_seen_at_all(small: Small) -> None:
     data = small.data()
     assert {p.candidate for p in data.tuning.profiles} == {"all-round", "jurist", "scientist", "weak"}
-    assert [p.candidate for p in data.validation.profiles] == ["held-out"]
+    assert data.validation.profiles[:-1] == data.tuning.profiles
+    assert data.validation.profiles[-1].candidate == "held-out"
+    assert data.held_out.tolist() == [False] * 4 + [True]
     assert data.tuning.scores.shape[1] == 4
 
 
 def test_without_held_out_candidates_validation_uses_the_seen_ones(small: Small) -> None:
     data = read_tuning_data(small.directory, small.exam, splits=Splits(), rng=np.random.default_rng(0))
     assert data.validation.profiles == data.tuning.profiles
+    assert data.held_out.all()
     assert len(data.tuning.profiles) == 6
 
 

@@ -46,13 +46,15 @@ class TuningData:
         exam: The exam of the cards.
         item_texts: [item] texts of its items, for their keys.
         tuning: Tuning instructions x seen candidates.
-        validation: Validation instructions x validation candidates (the seen ones where none is held out).
+        validation: Validation instructions x seen candidates, then validation candidates.
+        held_out: [validation column] bool; which are validation candidates (all, where none is held out).
     """
 
     exam: AptitudeTest
     item_texts: tuple[str, ...]
     tuning: Part
     validation: Part
+    held_out: NDArray[np.bool_]
 
     def item_categories(self) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
         """Categories of items [item] and of tuning instructions [instruction], and how many there are.
@@ -107,7 +109,7 @@ def read_tuning_data(
     table = OutcomeTable.from_records(directory.instructions, directory.outcomes, dataset=wanted)
     names = [name for name in table.candidates if name in profiles and name not in splits.unseen_test]
     seen = [name for name in names if name not in splits.unseen]
-    held_out = [name for name in names if name in splits.unseen_validation] or seen
+    held_out = [name for name in names if name in splits.unseen_validation]
     if len(seen) < 2:
         raise DataError(
             f"{directory.path}: {len(seen)} candidates with a card may be tuned on; tuning needs 2."
@@ -117,7 +119,7 @@ def read_tuning_data(
     ) & ~exam.overlaps(table.instructions)
     split = np.array([split_of(row.text) for row in table.instructions], dtype=np.str_)
     parts = {}
-    for part, candidates in (("tuning", seen), ("validation", held_out)):
+    for part, candidates in (("tuning", seen), ("validation", [*seen, *held_out])):
         columns = table.columns(candidates)
         rows = np.flatnonzero(allowed & (split == part) & ~np.isnan(columns.scores).all(1))
         if limit is not None:
@@ -135,6 +137,7 @@ def read_tuning_data(
         item_texts=_item_texts(directory.instructions, exam),
         tuning=parts["tuning"],
         validation=parts["validation"],
+        held_out=np.array([not held_out] * len(seen) + [True] * len(held_out), dtype=np.bool_),
     )
 
 

@@ -127,10 +127,22 @@ class Run(ABC):
 
     def _validate(self, stage: int, epoch: int) -> None:
         """Measure on validation instructions and candidates; keep the checkpoint where it is the best so far."""
-        logits = self.validation_logits(stage)
-        loss = log_loss(logits, self.data.validation.scores)
+        logits, scores, held_out = (
+            self.validation_logits(stage),
+            self.data.validation.scores,
+            self.data.held_out,
+        )
+        loss = log_loss(logits[:, held_out], scores[:, held_out])
         best = self._best_so_far()
-        self.log({"validation": stage, "epoch": epoch, "log_loss": loss, "kept": loss < best})
+        self.log(
+            {
+                "validation": stage,
+                "epoch": epoch,
+                "log_loss": loss,
+                "log_loss_all": log_loss(logits, scores),
+                "kept": loss < best,
+            }
+        )
         if loss < best:
             self._write(logits, {"stage": stage, "epoch": epoch, "validation_log_loss": loss})
 

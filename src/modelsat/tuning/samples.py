@@ -71,15 +71,16 @@ def draw_candidates(
 
 
 def resample(cards: CardBatch, statistics: ExamStatistics, rng: np.random.Generator) -> CardBatch:
-    """Draw each task's items with replacement; levels move with what was drawn."""
+    """Draw each task's items with replacement; levels move with what was drawn, and residuals with the levels."""
     times = np.concatenate(
         [rng.multinomial(shots, np.full(shots, 1.0 / shots)) for shots in statistics.shots]
     ).astype(np.float32)
-    residuals = cards.residuals * times
-    shift = (residuals * cards.scales).sum(1) / (cards.variances * times).sum(1)
+    # One Newton step from the old level to the level at which the drawn answers balance.
+    shift = (cards.residuals * cards.scales * times).sum(1) / (cards.variances * times).sum(1)
+    residuals = (cards.residuals - shift[:, None] * cards.variances / cards.scales) * times
     return replace(
         cards,
-        residuals=residuals,
+        residuals=residuals.astype(np.float32),
         levels=(cards.levels + shift / statistics.level_deviation).astype(np.float32),
     )
 

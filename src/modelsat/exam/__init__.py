@@ -1,0 +1,1 @@
+"""The exam on live endpoints: ask, read, grade, journal."""

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible gateway: authenticate, route, relay, record."""
