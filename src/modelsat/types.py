@@ -92,10 +92,13 @@ class Candidate:
         name: Unique within a zoo.
         endpoint: Base URL of its OpenAI-compatible API, if it can be called.
         model: Name of the model at that endpoint (default: `name`).
+        api_key_env: Environment variable that holds the endpoint's key; never the key itself.
+        api_key_file: File that holds the endpoint's key, for keys that are mounted or change while running.
         input_price: Money per million input tokens; None where unknown.
         output_price: Money per million output tokens; None where unknown.
         context_window: Tokens that fit, input and output together; None where unknown.
         modalities: What it accepts, e.g. ("text", "image").
+        tools: Whether it calls tools; None where unknown.
         tags: Free labels to filter by, e.g. ("open-weights", "eu-only").
         notes: Expert notes, in words; they join the capability representation.
     """
@@ -103,10 +106,13 @@ class Candidate:
     name: str
     endpoint: str | None = None
     model: str | None = None
+    api_key_env: str | None = None
+    api_key_file: str | None = None
     input_price: float | None = None
     output_price: float | None = None
     context_window: int | None = None
     modalities: tuple[str, ...] = ("text",)
+    tools: bool | None = None
     tags: tuple[str, ...] = ()
     notes: str = ""
 

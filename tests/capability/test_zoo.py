@@ -165,3 +165,35 @@ def test_the_shipped_zoo_sat_the_shipped_exam() -> None:
     assert all(
         candidate.output_price is not None and candidate.context_window for candidate in zoo.candidates
     )
+
+
+def test_an_endpoint_comes_with_the_place_of_its_key(zoo_file: Path) -> None:
+    endpoint = 'endpoint = "https://llm.example/v1"\napi_key_file = "secrets/small"\ntools = true\n'
+    zoo_file.write_text(ZOO.replace("input_price = 0.2\n", endpoint))
+    small = ModelZoo.load(zoo_file)["small"]
+    assert small.endpoint == "https://llm.example/v1"
+    assert small.tools is True
+    # Beside the zoo file, wherever the program was started.
+    assert small.api_key_file == str(zoo_file.parent / "secrets" / "small")
+    ModelZoo.load(zoo_file).save(zoo_file.parent / "copy.toml")
+    assert ModelZoo.load(zoo_file.parent / "copy.toml")["small"] == small
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('endpoint = "llm.example/v1"', "expected a base URL"),
+        ('endpoint = "file:///etc/passwd"', "expected a base URL"),
+        ('endpoint = "https://llm.example:port/v1"', "expected a base URL"),
+        ('endpoint = "https://llm.example/v1?key=1"', "expected a base URL"),
+        ('endpoint = "https://me:hunter2@llm.example/v1"', "holds a user or password"),
+        ('api_key_env = "A"\napi_key_file = "b"', "both api_key_env and api_key_file"),
+        ("tools = 1", "'tools' is 1"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_called_is_refused(zoo_file: Path, line: str, fault: str) -> None:
+    zoo_file.write_text(ZOO.replace("input_price = 0.2", line))
+    with pytest.raises(DataError, match=fault) as caught:
+        ModelZoo.load(zoo_file)
+    assert "zoo.toml:4" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

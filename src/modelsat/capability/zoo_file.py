@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tomlkit.items import AoT, Table
 
 from modelsat.capability.card import card_name, read_card, write_card
+from modelsat.capability.endpoint import check_endpoint
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_text, write_text
 from modelsat.types import Candidate, CapabilityProfile
@@ -32,15 +34,22 @@ class _Entry(BaseModel):
     card: _Text
     endpoint: _Text | None = None
     model: _Text | None = None
+    api_key_env: _Text | None = None
+    api_key_file: _Text | None = None
     input_price: _Price | None = None
     output_price: _Price | None = None
     context_window: Annotated[int, Field(gt=0, strict=True)] | None = None
     modalities: Annotated[tuple[_Text, ...], Field(min_length=1)] = ("text",)
+    tools: Annotated[bool, Field(strict=True)] | None = None
     tags: tuple[_Text, ...] = ()
     notes: str = ""
 
-    def to_candidate(self) -> Candidate:
-        return Candidate(**self.model_dump(exclude={"card"}))
+    def to_candidate(self, folder: Path) -> Candidate:
+        candidate = Candidate(**self.model_dump(exclude={"card", "api_key_file"}))
+        if self.api_key_file is not None:
+            candidate = replace(candidate, api_key_file=str(folder / self.api_key_file))
+        check_endpoint(candidate)
+        return candidate
 
 
 def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
@@ -66,7 +75,7 @@ def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
             raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
         names.add(form.name)
         try:
-            members.append((form.to_candidate(), read_card(path.parent / form.card)))
+            members.append((form.to_candidate(path.parent), read_card(path.parent / form.card)))
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
     return members
@@ -96,6 +105,7 @@ def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
         DataError: The file or the card is malformed.
     """
     read_card(card)
+    check_endpoint(candidate)
     document = _document(path) if path.exists() else _new_document()
     relative = Path(os.path.relpath(card.resolve(), path.resolve().parent)).as_posix()
     table = _table(candidate, relative)
@@ -182,10 +192,13 @@ def _table(candidate: Candidate, card: str) -> Table:
         "card": card,
         "endpoint": candidate.endpoint,
         "model": candidate.model,
+        "api_key_env": candidate.api_key_env,
+        "api_key_file": candidate.api_key_file,
         "input_price": candidate.input_price,
         "output_price": candidate.output_price,
         "context_window": candidate.context_window,
         "modalities": None if candidate.modalities == ("text",) else list(candidate.modalities),
+        "tools": candidate.tools,
         "tags": list(candidate.tags) or None,
         "notes": candidate.notes or None,
     }

@@ -97,6 +97,12 @@ def add(
     zoo: ZooFileOption,
     endpoint: Annotated[str | None, typer.Option(help="Base URL of its API.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option(help="Its name at that endpoint.", show_default=False)] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the endpoint's key.", show_default=False)
+    ] = None,
+    api_key_file: Annotated[
+        str | None, typer.Option(help="File with the endpoint's key.", show_default=False)
+    ] = None,
     input_price: Annotated[
         float | None, typer.Option(help="Money per million input tokens.", show_default=False)
     ] = None,
@@ -109,6 +115,10 @@ def add(
     modality: Annotated[
         list[str] | None,
         typer.Option("--modality", help="What it accepts (default: text); repeat.", show_default=False),
+    ] = None,
+    tools: Annotated[
+        bool | None,
+        typer.Option("--tools/--no-tools", help="Whether it calls tools.", show_default=False),
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="A label; repeat for more.", show_default=False)
@@ -133,10 +143,13 @@ def add(
         name=name,
         endpoint=endpoint,
         model=model,
+        api_key_env=api_key_env,
+        api_key_file=api_key_file,
         input_price=input_price,
         output_price=output_price,
         context_window=context_window,
         modalities=tuple(modality or ("text",)),
+        tools=tools,
         tags=tuple(tag or ()),
         notes=notes,
     )
@@ -169,10 +182,13 @@ def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> di
         "shots": sum(result.shots for result in profile.results),
         "endpoint": candidate.endpoint,
         "model": candidate.model,
+        "api_key_env": candidate.api_key_env,
+        "api_key_file": candidate.api_key_file,
         "input_price": candidate.input_price,
         "output_price": candidate.output_price,
         "context_window": candidate.context_window,
         "modalities": list(candidate.modalities),
+        "tools": candidate.tools,
         "tags": list(candidate.tags),
         "notes": candidate.notes,
         "mean_output_tokens": profile.mean_output_tokens,
