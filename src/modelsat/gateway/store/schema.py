@@ -52,6 +52,7 @@ decisions = Table(
     Column("id", String(64), primary_key=True),
     Column("at", Double, nullable=False),
     Column("key_id", String(16)),
+    Column("origin", Text, nullable=False),
     Column("policy", Text, nullable=False),
     Column("candidate", Text, nullable=False),
     Column("score", Double),

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("key_id", sa.String(16)),
+        sa.Column("origin", sa.Text, nullable=False),
         sa.Column("policy", sa.Text, nullable=False),
         sa.Column("candidate", sa.Text, nullable=False),
         sa.Column("score", sa.Double),
