@@ -4,7 +4,10 @@ Times are seconds since 1970 (UTC).
 """
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
+from threading import Lock
 
 MINUTE_S = 60.0
 # Every request of the last minute is remembered, so the limit bounds the memory of a key.
@@ -55,39 +58,38 @@ def seconds_to_next_month(now: float) -> float:
     return (first - moment).total_seconds()
 
 
-class Account:
-    """What one key spends in the current month, as this process knows it.
+class Ledger:
+    """What keys spend in a month, as this process knows it: what it charged, and what it heard of other processes.
 
-    Other processes charge the same key: their totals come in with `learn`, and what this process has charged goes out
-    with `own`. Each total only ever grows within a month, so that the order in which they meet does not matter.
+    Months are kept apart, so that a clock that is set back wipes out nothing. Safe to use from several threads.
     """
 
     def __init__(self) -> None:
         """Start with nothing spent."""
-        self._month = ""
-        self._own = 0.0
-        self._others = 0.0
+        self._lock = Lock()
+        self._own: dict[tuple[str, str], float] = {}
+        self._others: dict[tuple[str, str], float] = {}
 
-    def charge(self, cost: float, now: float) -> None:
-        """Add the cost of an answer."""
-        self._turn_to(month_of(now))
-        self._own += cost
+    def charge(self, key_id: str, cost: float, now: float) -> None:
+        """Add the cost of an answer; a cost that is no amount of money counts as nothing."""
+        if not (isfinite(cost) and cost > 0):
+            return
+        account = (key_id, month_of(now))
+        with self._lock:
+            self._own[account] = self._own.get(account, 0.0) + cost
 
-    def learn(self, others: float, now: float) -> None:
-        """Take over what other processes have charged this month."""
-        self._turn_to(month_of(now))
-        self._others = others
+    def spent(self, key_id: str, now: float) -> float:
+        """Money that a key has spent this month, by all processes."""
+        account = (key_id, month_of(now))
+        with self._lock:
+            return self._own.get(account, 0.0) + self._others.get(account, 0.0)
 
-    def spent(self, now: float) -> float:
-        """Money spent this month, by all processes."""
-        self._turn_to(month_of(now))
-        return self._own + self._others
+    def own(self) -> dict[tuple[str, str], float]:
+        """What this process has charged, by key and month."""
+        with self._lock:
+            return dict(self._own)
 
-    def own(self) -> tuple[str, float]:
-        """The month, and what this process has charged in it."""
-        return self._month, self._own
-
-    def _turn_to(self, month: str) -> None:
-        # Months only go forward: a clock set back must not wipe out what was spent.
-        if month > self._month:
-            self._month, self._own, self._others = month, 0.0, 0.0
+    def learn(self, others: Mapping[tuple[str, str], float]) -> None:
+        """Take over what other processes have charged in all, by key and month."""
+        with self._lock:
+            self._others = dict(others)

@@ -62,7 +62,7 @@ def test_a_record_is_written_within_half_a_second_without_being_asked(
 
 
 def test_the_last_feedback_counts_and_writing_twice_changes_nothing(engine: sa.Engine) -> None:
-    records = [decision("a"), usage("a"), feedback("a", 0.0), feedback("a", 1.0, at=300.0)]
+    records: list[Record] = [decision("a"), usage("a"), feedback("a", 0.0), feedback("a", 1.0, at=300.0)]
     for _ in range(2):
         with writing(engine) as connection:
             save_records(connection, records)
@@ -74,7 +74,14 @@ def test_a_decision_is_known_at_once_to_its_own_key_only(journal: StoreJournal) 
     async def ask() -> list[bool]:
         journal.record(decision("keyed", key_id="k1"))
         journal.record(decision("open"))
-        asked = [("keyed", "k1"), ("keyed", "k2"), ("keyed", None), ("open", None), ("open", "k1"), ("no", None)]
+        asked = [
+            ("keyed", "k1"),
+            ("keyed", "k2"),
+            ("keyed", None),
+            ("open", None),
+            ("open", "k1"),
+            ("no", None),
+        ]
         asked.append(("\x00' OR 1=1 --\ud800", None))
         return [await journal.known_decision(*question) for question in asked]
 

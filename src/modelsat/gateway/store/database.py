@@ -83,12 +83,28 @@ def open_store(url: sa.URL) -> sa.Engine:
         upgrade(engine)
     except sa.exc.DBAPIError as error:
         engine.dispose()
-        reason = str(error.orig).strip().partition("\n")[0]
-        raise DataError(f"{shown(url)}: the store cannot be opened ({reason}); check the database.") from None
+        raise _unusable(url, error) from None
     except DataError:
         engine.dispose()
         raise
     return engine
+
+
+@contextmanager
+def using_store(url: sa.URL) -> Iterator[sa.Engine]:
+    """An open store for the length of a command; what goes wrong with the database becomes one sentence.
+
+    Raises:
+        DataError: As `open_store`, or the database failed later.
+        MissingExtraError: As `open_store`.
+    """
+    engine = open_store(url)
+    try:
+        yield engine
+    except sa.exc.DBAPIError as error:
+        raise _unusable(url, error) from None
+    finally:
+        engine.dispose()
 
 
 def make_engine(url: sa.URL) -> sa.Engine:
@@ -144,6 +160,11 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
     _migrate(engine, command.downgrade, revision)
 
 
+def _unusable(url: sa.URL, error: sa.exc.DBAPIError) -> DataError:
+    reason = str(error.orig).strip().partition("\n")[0]
+    return DataError(f"{shown(url)}: the store cannot be used ({reason}); check the database.")
+
+
 def _migrate(engine: sa.Engine, move: Callable[[Config, str], None], revision: str) -> None:
     config = Config()
     # Alembic reads a percent sign as the start of a placeholder.
@@ -168,7 +189,7 @@ def _make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise DataError(
-            f"{path}: the store cannot be opened ({error.strerror}); choose another file."
+            f"{path}: the store cannot be made ({error.strerror}); choose another file."
         ) from None
 
 

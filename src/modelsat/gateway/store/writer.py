@@ -144,7 +144,9 @@ class BatchWriter(Generic[Record]):
                 refused = self._write_around_refusals(batch)
             except Exception as error:
                 # Whatever it is: without this thread nothing would be recorded any more.
-                _log.warning("the store cannot be written (%s); %d records wait", type(error).__name__, self.backlog)
+                _log.warning(
+                    "the store cannot be written (%s); %d records wait", type(error).__name__, self.backlog
+                )
             else:
                 with self._state:
                     self._dropped += refused

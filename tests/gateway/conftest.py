@@ -5,15 +5,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from modelsat.gateway.store.database import make_engine, open_store
-
-NAMES = count()
 
 
 def _postgres_program(name: str) -> str | None:
@@ -24,18 +21,17 @@ def _postgres_program(name: str) -> str | None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[sa.URL]:
     """A server on a Unix socket in a temporary folder, run by a user who is not root."""
-    programs = [_postgres_program(name) for name in ("initdb", "pg_ctl")]
-    if None in programs:
+    initdb, pg_ctl = _postgres_program("initdb"), _postgres_program("pg_ctl")
+    if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL is not installed; `make postgres` installs Debian's package")
-    initdb, pg_ctl = programs
     user = "postgres" if os.geteuid() == 0 else None
     # Not in pytest's own temporary folder: that one is closed to other users, and sockets need short paths.
     folder = Path(tempfile.mkdtemp(prefix="modelsat-pg-"))
     if user:
         shutil.chown(folder, user)
 
-    def run(*command: str | None) -> None:
-        subprocess.run(  # type: ignore[call-overload]
+    def run(*command: str) -> None:
+        subprocess.run(
             command, check=True, user=user, cwd=folder, capture_output=True, env={"PATH": os.environ["PATH"]}
         )
 
@@ -58,12 +54,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> sa.URL:
     if request.param == "sqlite":
         return sa.URL.create("sqlite", database=str(tmp_path / "gateway.db"))
     server: sa.URL = request.getfixturevalue("postgres_server")
-    name = f"test_{next(NAMES)}"
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    admin = sa.create_engine(server)
+    with admin.begin() as connection:
+        # Quicker than a database per test.
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
     admin.dispose()
-    return server.set(database=name)
+    return server
 
 
 @pytest.fixture
