@@ -206,3 +206,10 @@ def test_a_head_attends_by_weight_and_leaves_out_what_was_not_sat() -> None:
         share = pull[:, :units] / pull[:, :units].sum(1, keepdim=True)
         expected = head.residual_weight * (share @ residuals[candidate, :units])
         assert torch.allclose(attended[:, candidate], expected, atol=1e-5)
+
+
+def test_what_was_read_once_serves_any_cards(scorer: ExamAttentionScorer) -> None:
+    readings = scorer.read(INSTRUCTIONS)
+    for zoo in (small_profiles(), mixed_zoo()):
+        judged = scorer.judge(INSTRUCTIONS, readings, zoo)
+        np.testing.assert_array_equal(judged.logits, scorer.score(INSTRUCTIONS, zoo).logits)

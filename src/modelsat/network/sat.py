@@ -134,24 +134,53 @@ class ExamAttentionScorer:
         self._profiles: tuple[CapabilityProfile, ...] = ()
         self._cards: tuple[CardBatch, CardTensors] | None = None
 
-    @torch.inference_mode()
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
-        encoded, cards = self._encode_cards(tuple(profiles))
+        return self.judge(instructions, self.read(instructions), profiles)
+
+    @torch.inference_mode()
+    def read(self, instructions: Sequence[Instruction]) -> FloatArray:
+        """Read instructions: all that a score depends on besides the cards, and nearly all of its cost.
+
+        Returns:
+            [instruction, 2 hidden + text]: pooled states, then sentence embeddings.
+        """
         texts = [instruction.text for instruction in instructions]
         sequences = [self.backbone.tokenize(text, budget=self.tokens) for text in texts]
-        logits = np.zeros((len(texts), len(profiles)), dtype=np.float32)
-        tasks = (*self.statistics.tasks, *(name for name, _ in encoded.other_tasks))
-        weights = np.zeros((len(texts), len(tasks)), dtype=np.float32)
-        level_only = np.zeros(len(texts), dtype=np.bool_)
+        readings = np.zeros((len(texts), self._pooled + self.network.center.numel()), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda row: len(sequences[row]))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             batch = pad([sequences[row] for row in rows])
-            pooled = pool(read_states(self.backbone, batch), batch.lengths)
-            text = torch.from_numpy(self.embed([texts[row] for row in rows]))
+            readings[rows, : self._pooled] = pool(read_states(self.backbone, batch), batch.lengths).numpy()
+            readings[rows, self._pooled :] = self.embed([texts[row] for row in rows])
+        return readings
+
+    @torch.inference_mode()
+    def judge(
+        self,
+        instructions: Sequence[Instruction],
+        readings: FloatArray,
+        profiles: Sequence[CapabilityProfile],
+    ) -> ScoreMatrix:
+        """Score candidates on instructions that have been read.
+
+        Args:
+            instructions: The rows.
+            readings: As `read` gave them.
+            profiles: The columns.
+        """
+        encoded, cards = self._encode_cards(tuple(profiles))
+        logits = np.zeros((len(readings), len(profiles)), dtype=np.float32)
+        tasks = (*self.statistics.tasks, *(name for name, _ in encoded.other_tasks))
+        weights = np.zeros((len(readings), len(tasks)), dtype=np.float32)
+        level_only = np.zeros(len(readings), dtype=np.bool_)
+        for start in range(0, len(readings), _BATCH):
+            rows = slice(start, start + _BATCH)
+            reading = torch.from_numpy(readings[rows])
+            pooled, text = reading[:, : self._pooled], reading[:, self._pooled :]
             base, attended, pull = self.network(pooled, text, cards)
             spoken = self._familiar(text, cards)
             logits[rows] = (base + attended * spoken).mean(0).numpy()
@@ -164,6 +193,11 @@ class ExamAttentionScorer:
             probabilities=self.calibration.probabilities(logits),
             evidence=Evidence(tasks=tasks, weights=weights, level_only=level_only),
         )
+
+    @property
+    def _pooled(self) -> int:
+        """Width of pooled states."""
+        return 2 * self.backbone.hidden_size
 
     def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> tuple[CardBatch, CardTensors]:
         # A zoo changes far less often than it is asked; profiles are frozen, so that identity is enough.
