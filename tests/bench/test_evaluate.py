@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from modelsat.bench.cache import CachedEmbed, RowCache, folder_digest
-from modelsat.bench.controls import derangement, shuffle_levels_kept
-from modelsat.bench.evaluate import (
+from modelsat.bench.controls import (
     control_profiles,
-    measure,
+    derangement,
     measure_controls,
-    score_cached,
+    shuffle_levels_kept,
     split_candidates,
 )
+from modelsat.bench.evaluate import measure
 from modelsat.bench.heldout import HeldOut, hold_out
+from modelsat.bench.scoring import score_cached
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.capability.grading import grade
 from modelsat.errors import DataError

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from modelsat.bench.speed import Measure, SpeedReport, interleaved, stopwatch
+from modelsat.bench.speed import Measure, SpeedReport
+from modelsat.bench.timing import interleaved, stopwatch, versions
 
 
 class Sleeper:
@@ -49,3 +50,7 @@ def test_calls_are_timed_in_turns_after_one_untimed_round() -> None:
     seconds = interleaved([lambda: order.append("a"), lambda: order.append("b")], repeats=2)
     assert order == ["a", "b"] * 3
     assert len(seconds) == 2
+
+
+def test_a_package_that_is_not_installed_has_no_version() -> None:
+    assert set(versions(["numpy", "no-such-package"])) == {"python", "numpy"}

@@ -41,6 +41,7 @@ class RowCache:
         compute: Callable[[Sequence[int]], FloatArray],
         *,
         progress: Progress | None = None,
+        chunk: int = CHUNK,
     ) -> FloatArray:
         """The rows of some texts.
 
@@ -48,6 +49,7 @@ class RowCache:
             texts: The row of a text depends on nothing but the text.
             compute: Positions within `texts` to their rows, [position, width]; called for rows not yet known.
             progress: Called with (texts done, texts in all).
+            chunk: Rows to compute before they are saved.
 
         Returns:
             [text, width].
@@ -60,8 +62,8 @@ class RowCache:
         # Similar lengths together waste less work on padding.
         missing = sorted(first.values(), key=lambda position: len(texts[position]))
         known = len(texts) - len(missing)
-        for start in range(0, len(missing), CHUNK):
-            part = missing[start : start + CHUNK]
+        for start in range(0, len(missing), chunk):
+            part = missing[start : start + chunk]
             for position, row in zip(part, compute(part), strict=True):
                 self._rows[keys[position]] = np.asarray(row, dtype=np.float32)
             self._save()

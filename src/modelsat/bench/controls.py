@@ -12,10 +12,15 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.types import CapabilityProfile, TaskResult
+from modelsat.bench import metrics
+from modelsat.bench.choosing import choose_in_zoos, gains_over_best_single, select
+from modelsat.bench.heldout import HeldOut
+from modelsat.bench.report import ControlReport
+from modelsat.types import CapabilityProfile, ScoreMatrix, TaskResult
 
 # Who swaps strengths with whom: groups of few, so that levels are alike; never of one.
 GROUP = 4
+SHUFFLES = 8
 
 
 def derangement(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -103,3 +108,82 @@ def _swapped_answers(
         answers[at] = changed
         missing -= changed - score
     return answers
+
+
+def control_profiles(
+    profiles: Sequence[CapabilityProfile], *, seed: int = 0, shuffles: int = SHUFFLES
+) -> tuple[CapabilityProfile, ...]:
+    """Cards with levels kept and strengths swapped: all candidates, shuffle after shuffle.
+
+    They are to be scored in one go with the real ones, so that the controls cost no more passes of the
+    network.
+    """
+    rng = np.random.default_rng(seed)
+    return tuple(
+        replace(card, candidate=f"{card.candidate} (shuffle {number + 1})")
+        for number in range(shuffles)
+        for card in shuffle_levels_kept(profiles, rng)
+    )
+
+
+def split_candidates(scores: ScoreMatrix, count: int) -> tuple[ScoreMatrix, ScoreMatrix]:
+    """The first `count` candidates of a matrix, and the others."""
+    rows = np.arange(len(scores.instruction_ids))
+    columns = np.arange(len(scores.candidates))
+    return select(scores, rows, columns[:count]), select(scores, rows, columns[count:])
+
+
+def measure_controls(
+    scores: ScoreMatrix, swapped: ScoreMatrix, held_out: HeldOut, *, seed: int = 0
+) -> tuple[ControlReport, ...]:
+    """Measure what the router loses with the wrong cards, on the widest part.
+
+    Args:
+        scores: With the real cards.
+        swapped: With the cards of `control_profiles`, in their order.
+        held_out: What really happened.
+        seed: Of bootstrap and shuffles.
+    """
+    count = len(scores.candidates)
+    rng = np.random.default_rng(seed)
+    shuffles = len(swapped.candidates) // count
+    # A score depends on the card, not on the name: another's card gives another's score.
+    shuffled = [_columns(scores, scores, derangement(count, rng)) for _ in range(shuffles)]
+    level_kept = [
+        _columns(scores, swapped, np.arange(start, start + count))
+        for start in range(0, shuffles * count, count)
+    ]
+    part, rows = list(held_out.parts.items())[-1]
+    own = choose_in_zoos(scores, held_out, rows)
+    own_gain = gains_over_best_single(own, held_out, rows)
+    reports = []
+    for name, matrices in (("shuffled cards", shuffled), ("level-preserving shuffle", level_kept)):
+        gain = np.mean(
+            [
+                gains_over_best_single(choose_in_zoos(matrix, held_out, rows), held_out, rows)
+                for matrix in matrices
+            ],
+            axis=0,
+        )
+        truth = held_out.table.scores[rows]
+        reports.append(
+            ControlReport(
+                name=name,
+                part=part,
+                shuffles=shuffles,
+                auc=float(np.mean([metrics.auc(truth, matrix.logits[rows]) for matrix in matrices])),
+                gain=metrics.paired_bootstrap(gain, rng=np.random.default_rng(seed)),
+                loss=metrics.paired_bootstrap(own_gain - gain, rng=np.random.default_rng(seed)),
+            )
+        )
+    return tuple(reports)
+
+
+def _columns(named: ScoreMatrix, source: ScoreMatrix, columns: NDArray[np.intp]) -> ScoreMatrix:
+    """Some columns of one matrix under the names of another."""
+    return ScoreMatrix(
+        instruction_ids=named.instruction_ids,
+        candidates=named.candidates,
+        logits=source.logits[:, columns],
+        probabilities=source.probabilities[:, columns],
+    )

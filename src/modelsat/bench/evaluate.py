@@ -3,17 +3,15 @@
 Routers here only score; the choice is `modelsat.routing.policy.rank`, the same as everywhere.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.bench import metrics
-from modelsat.bench.cache import RowCache
-from modelsat.bench.controls import derangement, shuffle_levels_kept
+from modelsat.bench.choosing import best_single, choose_in_zoos, gains_over_best_single, select
 from modelsat.bench.heldout import HeldOut
-from modelsat.bench.report import Choice, ControlReport, MeanGain, Quality, RouterReport
+from modelsat.bench.report import Choice, MeanGain, Quality, RouterReport
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.routing.baselines import BestSingle, Embed, Level, Random
 from modelsat.routing.embedding_baselines import (
@@ -24,11 +22,9 @@ from modelsat.routing.embedding_baselines import (
 )
 from modelsat.routing.policy import RoutingPolicy, rank
 from modelsat.routing.scorer import Scorer
-from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix, column_index
+from modelsat.types import Instruction, ScoreMatrix, column_index
 
-Progress = Callable[[int, int], None]
 NEIGHBOUR_COUNTS = (50, 100, 200)
-SHUFFLES = 8
 
 
 def baselines(
@@ -54,38 +50,6 @@ def baselines(
     if all(item.id in ids for item in exam.items):
         fitted.append(ExamNeighbours(exam, instructions, embed))
     return fitted
-
-
-def score_cached(
-    scorer: Scorer,
-    instructions: Sequence[Instruction],
-    profiles: Sequence[CapabilityProfile],
-    cache: RowCache,
-    *,
-    progress: Progress | None = None,
-) -> ScoreMatrix:
-    """Score through a cache, which must be this scorer's and these profiles' own.
-
-    Args:
-        scorer: Scores what is not in the cache.
-        instructions: The rows.
-        profiles: The columns.
-        cache: Of rows of logits, then probabilities.
-        progress: Called with (instructions done, instructions in all).
-    """
-
-    def compute(positions: Sequence[int]) -> NDArray[np.float32]:
-        scores = scorer.score([instructions[position] for position in positions], profiles)
-        return np.concatenate([scores.logits, scores.probabilities], axis=1)
-
-    rows = cache.get([instruction.text for instruction in instructions], compute, progress=progress)
-    logits, probabilities = np.split(rows, 2, axis=1)
-    return ScoreMatrix(
-        instruction_ids=tuple(instruction.id for instruction in instructions),
-        candidates=tuple(profile.candidate for profile in profiles),
-        logits=logits,
-        probabilities=probabilities,
-    )
 
 
 def measure(name: str, scores: ScoreMatrix, held_out: HeldOut, *, seed: int = 0) -> RouterReport:
@@ -115,7 +79,7 @@ def measure(name: str, scores: ScoreMatrix, held_out: HeldOut, *, seed: int = 0)
             choice = _choice(part, zoo, scores, held_out, rows, seed=seed)
             if choice is not None:
                 choices.append(choice)
-        gains = _gains(choose_in_zoos(scores, held_out, rows), held_out, rows)
+        gains = gains_over_best_single(choose_in_zoos(scores, held_out, rows), held_out, rows)
         if len(gains):
             interval = metrics.paired_bootstrap(gains, rng=np.random.default_rng(seed))
             mean_gains.append(
@@ -124,110 +88,6 @@ def measure(name: str, scores: ScoreMatrix, held_out: HeldOut, *, seed: int = 0)
     return RouterReport(
         name=name, quality=tuple(quality), choices=tuple(choices), mean_gains=tuple(mean_gains)
     )
-
-
-def control_profiles(
-    profiles: Sequence[CapabilityProfile], *, seed: int = 0, shuffles: int = SHUFFLES
-) -> tuple[CapabilityProfile, ...]:
-    """Cards with levels kept and strengths swapped: all candidates, shuffle after shuffle.
-
-    They are to be scored in one go with the real ones, so that the controls cost no more passes of the
-    network.
-    """
-    rng = np.random.default_rng(seed)
-    return tuple(
-        replace(card, candidate=f"{card.candidate} (shuffle {number + 1})")
-        for number in range(shuffles)
-        for card in shuffle_levels_kept(profiles, rng)
-    )
-
-
-def split_candidates(scores: ScoreMatrix, count: int) -> tuple[ScoreMatrix, ScoreMatrix]:
-    """The first `count` candidates of a matrix, and the others."""
-    rows = np.arange(len(scores.instruction_ids))
-    columns = np.arange(len(scores.candidates))
-    return _select(scores, rows, columns[:count]), _select(scores, rows, columns[count:])
-
-
-def measure_controls(
-    scores: ScoreMatrix, swapped: ScoreMatrix, held_out: HeldOut, *, seed: int = 0
-) -> tuple[ControlReport, ...]:
-    """Measure what the router loses with the wrong cards, on the widest part.
-
-    Args:
-        scores: With the real cards.
-        swapped: With the cards of `control_profiles`, in their order.
-        held_out: What really happened.
-        seed: Of bootstrap and shuffles.
-    """
-    count = len(scores.candidates)
-    rng = np.random.default_rng(seed)
-    shuffles = len(swapped.candidates) // count
-    # A score depends on the card, not on the name: another's card gives another's score.
-    shuffled = [_columns(scores, scores, derangement(count, rng)) for _ in range(shuffles)]
-    level_kept = [
-        _columns(scores, swapped, np.arange(start, start + count))
-        for start in range(0, shuffles * count, count)
-    ]
-    part, rows = list(held_out.parts.items())[-1]
-    own = choose_in_zoos(scores, held_out, rows)
-    own_gain = _gains(own, held_out, rows)
-    reports = []
-    for name, matrices in (("shuffled cards", shuffled), ("level-preserving shuffle", level_kept)):
-        gain = np.mean(
-            [_gains(choose_in_zoos(matrix, held_out, rows), held_out, rows) for matrix in matrices], axis=0
-        )
-        truth = held_out.table.scores[rows]
-        reports.append(
-            ControlReport(
-                name=name,
-                part=part,
-                shuffles=shuffles,
-                auc=float(np.mean([metrics.auc(truth, matrix.logits[rows]) for matrix in matrices])),
-                gain=metrics.paired_bootstrap(gain, rng=np.random.default_rng(seed)),
-                loss=metrics.paired_bootstrap(own_gain - gain, rng=np.random.default_rng(seed)),
-            )
-        )
-    return tuple(reports)
-
-
-def choose_in_zoos(
-    scores: ScoreMatrix, held_out: HeldOut, rows: NDArray[np.intp]
-) -> Mapping[str, NDArray[np.intp]]:
-    """Chosen column of the whole table per instruction of a part, [instruction], by zoo."""
-    chosen = {}
-    for zoo, members in held_out.zoos.items():
-        columns = column_index(scores.candidates, members)
-        order = rank(_select(scores, rows, columns), RoutingPolicy())
-        chosen[zoo] = columns[order[:, 0]]
-    return chosen
-
-
-def _gains(
-    chosen: Mapping[str, NDArray[np.intp]], held_out: HeldOut, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Score over the best single candidate on the instructions that all zoos share, [instruction, zoo]."""
-    truth = held_out.table.scores[rows]
-    columns = column_index(held_out.table.candidates, sorted(set().union(*held_out.zoos.values())))
-    shared = ~np.isnan(truth[:, columns]).any(axis=1)
-    truth = truth[shared]
-    return np.stack(
-        [
-            metrics.achieved(truth, picked[shared]) - truth[:, best_single(held_out, zoo)]
-            for zoo, picked in chosen.items()
-        ],
-        axis=1,
-    )
-
-
-def best_single(held_out: HeldOut, zoo: str) -> int:
-    """Column of a zoo's best single candidate: on tuning outcomes, or by exam level where there are none."""
-    columns = column_index(held_out.table.candidates, held_out.zoos[zoo])
-    if len(held_out.tuning):
-        best = metrics.best_single(held_out.tuning.scores[:, columns])
-    else:
-        best = int(np.argmax([held_out.profiles[column].level for column in columns]))
-    return int(columns[best])
 
 
 def _quality(
@@ -258,7 +118,7 @@ def _choice(
     if not len(rows):
         return None
     truth = held_out.table.scores[np.ix_(rows, columns)]
-    chosen = rank(_select(scores, rows, columns), RoutingPolicy())[:, 0]
+    chosen = rank(select(scores, rows, columns), RoutingPolicy())[:, 0]
     single = int(np.flatnonzero(columns == best_single(held_out, zoo))[0])
     per_group = np.full(len(rows), single)
     if len(held_out.tuning):
@@ -285,23 +145,4 @@ def _choice(
         regret=metrics.regret(truth, chosen),
         entropy=metrics.selection_entropy(chosen, len(members)),
         strongest_rate=metrics.strongest_call_rate(chosen, single),
-    )
-
-
-def _select(scores: ScoreMatrix, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> ScoreMatrix:
-    return ScoreMatrix(
-        instruction_ids=tuple(scores.instruction_ids[row] for row in rows),
-        candidates=tuple(scores.candidates[column] for column in columns),
-        logits=scores.logits[np.ix_(rows, columns)],
-        probabilities=scores.probabilities[np.ix_(rows, columns)],
-    )
-
-
-def _columns(named: ScoreMatrix, source: ScoreMatrix, columns: NDArray[np.intp]) -> ScoreMatrix:
-    """Some columns of one matrix under the names of another."""
-    return ScoreMatrix(
-        instruction_ids=named.instruction_ids,
-        candidates=named.candidates,
-        logits=source.logits[:, columns],
-        probabilities=source.probabilities[:, columns],
     )

@@ -3,22 +3,18 @@
 Ratios carry over from machine to machine; seconds do not. Nothing here fails: a busy machine misses bars.
 """
 
-import os
-import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 import torch
 
+from modelsat.bench.timing import interleaved, machine, stopwatch, versions
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import LayoutError
 from modelsat.network.backbone import load_backbone
@@ -128,7 +124,7 @@ def measure_speed(*, repeats: int = 5, progress: Progress | None = None) -> Spee
         _layouts,
     )
     # Before the work: afterwards it would be this run's own.
-    machine = _machine()
+    here = machine(torch.get_num_threads())
     measures: list[Measure] = []
     for done, part in enumerate(parts):
         if progress:
@@ -136,49 +132,7 @@ def measure_speed(*, repeats: int = 5, progress: Progress | None = None) -> Spee
         measures += part(repeats)
     if progress:
         progress(len(parts), len(parts))
-    versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-    return SpeedReport(machine=machine, versions=versions, measures=tuple(measures))
-
-
-def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[float]:
-    """Median seconds of each call, run in turns so that a machine that slows down slows all of them.
-
-    Args:
-        calls: What to time; each is run once before, untimed.
-        repeats: Timed runs of each.
-    """
-    for call in calls:
-        call()
-    seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(repeats):
-        for taken, call in zip(seconds, calls, strict=True):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return [median(taken) for taken in seconds]
-
-
-@contextmanager
-def stopwatch(owner: object, method: str) -> Iterator[list[float]]:
-    """Time every call of one object's method.
-
-    Yields:
-        Seconds per call, filled as calls are made.
-    """
-    seconds: list[float] = []
-    timed = getattr(owner, method)
-
-    def call(*args: object, **kwargs: object) -> object:
-        start = time.perf_counter()
-        result = timed(*args, **kwargs)
-        seconds.append(time.perf_counter() - start)
-        return result
-
-    setattr(owner, method, call)
-    try:
-        yield seconds
-    finally:
-        setattr(owner, method, timed)
+    return SpeedReport(machine=here, versions=versions(_PACKAGES), measures=tuple(measures))
 
 
 def _shipped_scorer() -> ExamAttentionScorer:
@@ -322,16 +276,3 @@ def _layouts(repeats: int) -> list[Measure]:
             note=f"{tokens:.1f} times fewer tokens",
         ),
     ]
-
-
-def _machine() -> dict[str, str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
-    return {
-        "processor": model or platform.processor() or platform.machine(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
-    }

@@ -224,13 +224,9 @@ def _measure_router(
     held_out: "HeldOut", checkpoint: Path | None, *, with_controls: bool, seed: int, fresh: bool
 ) -> "tuple[RouterReport, tuple[ControlReport, ...]]":
     from modelsat.bench.cache import CachedEmbed
-    from modelsat.bench.evaluate import (
-        control_profiles,
-        measure,
-        measure_controls,
-        score_cached,
-        split_candidates,
-    )
+    from modelsat.bench.controls import control_profiles, measure_controls, split_candidates
+    from modelsat.bench.evaluate import measure
+    from modelsat.bench.scoring import score_cached
     from modelsat.network.load import load_scorer
 
     def cached(encoder: "TextEncoder") -> "CachedEmbed":

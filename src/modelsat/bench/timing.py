@@ -1,0 +1,78 @@
+"""Timing that a machine of changing speed cannot fool much, and what machine it was."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+
+def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[float]:
+    """Median seconds of each call, run in turns so that a machine that slows down slows all of them.
+
+    Args:
+        calls: What to time; each is run once before, untimed.
+        repeats: Timed runs of each.
+    """
+    for call in calls:
+        call()
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for taken, call in zip(seconds, calls, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [median(taken) for taken in seconds]
+
+
+@contextmanager
+def stopwatch(owner: object, method: str) -> Iterator[list[float]]:
+    """Time every call of one object's method.
+
+    Yields:
+        Seconds per call, filled as calls are made.
+    """
+    seconds: list[float] = []
+    timed = getattr(owner, method)
+
+    def call(*args: object, **kwargs: object) -> object:
+        start = time.perf_counter()
+        result = timed(*args, **kwargs)
+        seconds.append(time.perf_counter() - start)
+        return result
+
+    setattr(owner, method, call)
+    try:
+        yield seconds
+    finally:
+        setattr(owner, method, timed)
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of some packages; one that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def machine(threads: int) -> dict[str, str]:
+    """What the machine is, and how busy.
+
+    Args:
+        threads: How many threads numbers are computed with.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    names = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
+    return {
+        "processor": model or platform.processor() or platform.machine(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "threads": str(threads),
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+    }
