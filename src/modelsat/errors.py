@@ -33,3 +33,7 @@ class MissingExtraError(ModelSatError):
             f"{purpose} needs the extra '{extra}': install it with  pip install 'modelsat[{extra}]'"
         )
         self.extra = extra
+
+
+class EndpointError(ModelSatError):
+    """A candidate's endpoint refuses what it is asked, or does not answer."""

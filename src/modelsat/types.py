@@ -135,9 +135,10 @@ class TaskResult:
     Attributes:
         task: The task's name in its exam.
         keywords: The task in a few keywords (paper: five); what the capability representation names it by.
-        accuracy: Mean score over the shots it sat.
+        accuracy: Mean score over the shots it sat, or what they let expect of the whole task (`estimated`).
         shots: How many items it sat (at least 1).
-        items: Score per item in the exam's order, None for an item it did not sit; empty where only the mean is known.
+        items: Score per item in the exam's order, None where it did not sit it; empty where only the mean is known.
+        estimated: Its items were chosen while it sat them, so that their mean is not its accuracy.
     """
 
     task: str
@@ -145,6 +146,7 @@ class TaskResult:
     accuracy: float
     shots: int
     items: tuple[float | None, ...] = ()
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         owner = f"task {self.task!r}"
@@ -158,10 +160,9 @@ class TaskResult:
             _require_fraction(owner, "item score", score)
         if self.items and len(sat) != self.shots:
             raise DataError(f"{owner}: shots is {self.shots} but {len(sat)} items have a score.")
-        if sat and abs(float(np.mean(sat)) - self.accuracy) > 1e-3:
-            raise DataError(
-                f"{owner}: accuracy is {self.accuracy} but its items' mean is {np.mean(sat):.4f}."
-            )
+        mean = float(np.mean(sat)) if sat else self.accuracy
+        if not self.estimated and abs(mean - self.accuracy) > 1e-3:
+            raise DataError(f"{owner}: accuracy is {self.accuracy} but its items' mean is {mean:.4f}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelsat.capability.run import ExamRun, accuracy_interval
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_json, write_text
 from modelsat.types import CapabilityProfile, TaskResult
@@ -26,13 +28,21 @@ class _TaskForm(BaseModel):
     keywords: Annotated[tuple[_Text, ...], Field(min_length=1)]
     accuracy: _Fraction
     shots: Annotated[int, Field(ge=1, strict=True)]
+    # Written for readers; it follows from accuracy and shots, or from the run.
+    interval: tuple[_Fraction, _Fraction] | None = None
+    estimated: bool = False
     # "1011-": solved, failed, not sat; or a list of scores with null.
     items: Annotated[str, Field(pattern="^[01-]*$")] | tuple[_Fraction | None, ...] = ()
 
     def to_result(self) -> TaskResult:
         items = tuple(_MARKS[mark] for mark in self.items) if isinstance(self.items, str) else self.items
         return TaskResult(
-            task=self.task, keywords=self.keywords, accuracy=self.accuracy, shots=self.shots, items=items
+            task=self.task,
+            keywords=self.keywords,
+            accuracy=self.accuracy,
+            shots=self.shots,
+            items=items,
+            estimated=self.estimated,
         )
 
 
@@ -48,6 +58,7 @@ class _CardFile(BaseModel):
     source: str = ""
     mean_output_tokens: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     notes: str = ""
+    run: ExamRun | None = None
     tasks: Annotated[tuple[_TaskForm, ...], Field(min_length=1)]
 
     def to_profile(self) -> CapabilityProfile:
@@ -74,6 +85,15 @@ def read_card(path: Path | str) -> CapabilityProfile:
     return _to_profile(form, str(path))
 
 
+def read_run(path: Path | str) -> ExamRun | None:
+    """Read how the exam of a card was sat; None where the card does not say.
+
+    Raises:
+        DataError: As for `read_card`.
+    """
+    return read_json(Path(path), _CardFile).run
+
+
 def card_from_object(value: object, where: str) -> CapabilityProfile:
     """Read a card that is already parsed; `where` names it in errors."""
     return _to_profile(parse_object(value, _CardFile, where), where)
@@ -86,7 +106,7 @@ def _to_profile(form: _CardFile, where: str) -> CapabilityProfile:
         raise DataError(f"{where}: {error}") from None
 
 
-def card_object(profile: CapabilityProfile) -> dict[str, Any]:
+def card_object(profile: CapabilityProfile, run: ExamRun | None = None) -> dict[str, Any]:
     """The card as plain values, in the order of the file."""
     return {
         "format": FORMAT,
@@ -97,12 +117,15 @@ def card_object(profile: CapabilityProfile) -> dict[str, Any]:
         "source": profile.source,
         "mean_output_tokens": profile.mean_output_tokens,
         "notes": profile.notes,
+        **({} if run is None else {"run": asdict(run)}),
         "tasks": [
             {
                 "task": result.task,
                 "keywords": list(result.keywords),
                 "accuracy": result.accuracy,
                 "shots": result.shots,
+                "interval": [round(end, 4) for end in accuracy_interval(result, run)],
+                **({"estimated": True} if result.estimated else {}),
                 **({"items": _marks(result.items)} if result.items else {}),
             }
             for result in profile.results
@@ -110,9 +133,9 @@ def card_object(profile: CapabilityProfile) -> dict[str, Any]:
     }
 
 
-def write_card(path: Path | str, profile: CapabilityProfile) -> None:
-    """Write a capability card, one task a line."""
-    card = card_object(profile)
+def write_card(path: Path | str, profile: CapabilityProfile, run: ExamRun | None = None) -> None:
+    """Write a capability card, one task a line, with how its exam was sat where that is known."""
+    card = card_object(profile, run)
     tasks = card.pop("tasks")
     head = "".join(
         f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)},\n" for key, value in card.items()

@@ -3,10 +3,10 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,12 +26,12 @@ _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class _Entry(BaseModel):
-    """One `[[candidate]]` of the file."""
+class _CandidateEntry(BaseModel):
+    """One `[[candidate]]` of the file, its card perhaps still to be made."""
 
     model_config = ConfigDict(extra="forbid")
     name: _Text
-    card: _Text
+    card: _Text | None = None
     endpoint: _Text | None = None
     model: _Text | None = None
     api_key_env: _Text | None = None
@@ -52,28 +52,32 @@ class _Entry(BaseModel):
         return candidate
 
 
+class _Entry(_CandidateEntry):
+    """One `[[candidate]]` that can be routed to."""
+
+    card: _Text
+
+
+_Form = TypeVar("_Form", bound=_CandidateEntry)
+
+
+def read_candidates(path: Path) -> list[Candidate]:
+    """Read the candidates of the file without their cards, which they need not have yet.
+
+    Raises:
+        DataError: The file is malformed; names file, line and entry.
+    """
+    return [form.to_candidate(path.parent) for form, _ in _forms(path, _CandidateEntry)]
+
+
 def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
     """Read every candidate of the file with its card.
 
     Raises:
         DataError: The file or a card is malformed; names file, line and entry.
     """
-    text = read_text(path)
-    entries = _entries(text, path)
-    lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
     members: list[tuple[Candidate, CapabilityProfile]] = []
-    names: set[str] = set()
-    for number, entry in enumerate(entries):
-        # An inline array of tables has no header lines to point at.
-        place = f"{path}:{lines[number]}" if len(lines) == len(entries) else str(path)
-        name = entry.get("name") if isinstance(entry, dict) else None
-        where = (
-            f"{place}: candidate {name!r}" if isinstance(name, str) else f"{place}: candidate {number + 1}"
-        )
-        form = parse_object(entry, _Entry, where)
-        if form.name in names:
-            raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
-        names.add(form.name)
+    for form, where in _forms(path, _Entry):
         try:
             members.append((form.to_candidate(path.parent), read_card(path.parent / form.card)))
         except DataError as error:
@@ -107,14 +111,47 @@ def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
     read_card(card)
     check_endpoint(candidate)
     document = _document(path) if path.exists() else _new_document()
-    relative = Path(os.path.relpath(card.resolve(), path.resolve().parent)).as_posix()
-    table = _table(candidate, relative)
+    table = _table(candidate, _relative(card, path))
     array = _array(document, path)
     at = _position(array, candidate.name)
     if at is None:
         array.append(table)
     else:
         _replace(array[at], table)
+    write_text(path, tomlkit.dumps(document))
+
+
+def register(path: Path, candidate: Candidate, card: Path) -> None:
+    """Give a candidate of the file its card, or append the candidate; all else in the file stays.
+
+    Of a candidate that is there, where it answers and what it costs are updated where `candidate` knows them.
+
+    Args:
+        path: The zoo file; made where it does not exist.
+        candidate: The candidate.
+        card: Its card.
+
+    Raises:
+        DataError: The file or the card is malformed.
+    """
+    read_card(card)
+    document = _document(path) if path.exists() else _new_document()
+    array = _array(document, path)
+    at = _position(array, candidate.name)
+    if at is None:
+        add_entry(path, candidate, card)
+        return
+    updates = {
+        "card": _relative(card, path),
+        "endpoint": candidate.endpoint,
+        "model": candidate.model,
+        "api_key_env": candidate.api_key_env,
+        "input_price": candidate.input_price,
+        "output_price": candidate.output_price,
+    }
+    for key, value in updates.items():
+        if value is not None and array[at].get(key) != value:
+            array[at][key] = value
     write_text(path, tomlkit.dumps(document))
 
 
@@ -131,6 +168,30 @@ def remove_entry(path: Path, name: str) -> None:
         raise DataError(f"{path}: no candidate {name!r}; it has {_listed(array)}.")
     del array[at]
     write_text(path, tomlkit.dumps(document))
+
+
+def _forms(path: Path, form: type[_Form]) -> Iterator[tuple[_Form, str]]:
+    """Every entry of the file, checked, with its place for errors."""
+    text = read_text(path)
+    entries = _entries(text, path)
+    lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
+    names: set[str] = set()
+    for number, entry in enumerate(entries):
+        # An inline array of tables has no header lines to point at.
+        place = f"{path}:{lines[number]}" if len(lines) == len(entries) else str(path)
+        name = entry.get("name") if isinstance(entry, dict) else None
+        where = (
+            f"{place}: candidate {name!r}" if isinstance(name, str) else f"{place}: candidate {number + 1}"
+        )
+        checked = parse_object(entry, form, where)
+        if checked.name in names:
+            raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
+        names.add(checked.name)
+        yield checked, where
+
+
+def _relative(card: Path, path: Path) -> str:
+    return Path(os.path.relpath(card.resolve(), path.resolve().parent)).as_posix()
 
 
 def _entries(text: str, path: Path) -> Sequence[Any]:

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from modelsat.cli.exam_run import run
 from modelsat.cli.output import CommandGroup, print_json, print_table, say
 from modelsat.errors import DataError
 
-app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build and grade aptitude tests.")
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build, sit and grade aptitude tests.")
+app.command("run")(run)
 
 OutcomesOption = Annotated[
     Path,

@@ -1,1 +1,1 @@
-"""The exam on live endpoints: ask, read, grade, journal."""
+"""The aptitude test on live endpoints: ask every item, grade the answers, write a capability card."""

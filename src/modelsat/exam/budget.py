@@ -1,0 +1,123 @@
+"""The money guard: no question is asked that could break the limit."""
+
+import asyncio
+from dataclasses import dataclass
+
+from modelsat.types import Candidate
+
+PER_MILLION = 1e-6
+BYTES_PER_TOKEN = 4
+# What a chat template adds to a message.
+_TEMPLATE_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What tokens cost.
+
+    Attributes:
+        input: Money per million input tokens; None where unknown.
+        output: Money per million output tokens; None where unknown.
+    """
+
+    input: float | None = None
+    output: float | None = None
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> "Prices":
+        """A candidate's prices."""
+        return cls(input=candidate.input_price, output=candidate.output_price)
+
+    @property
+    def known(self) -> bool:
+        """Whether money can be counted."""
+        return self.input is not None and self.output is not None
+
+    def cost(self, input_tokens: float, output_tokens: float) -> float:
+        """Money for one request; 0 where prices are unknown."""
+        return PER_MILLION * ((self.input or 0.0) * input_tokens + (self.output or 0.0) * output_tokens)
+
+    def cost_at_most(self, prompt: str, max_tokens: int) -> float:
+        """Money that one request cannot exceed, if the endpoint keeps to its limit on tokens.
+
+        No tokenizer makes more tokens of a text than it has bytes.
+        """
+        return self.cost(len(prompt.encode(errors="replace")) + _TEMPLATE_TOKENS, max_tokens)
+
+
+def estimated_tokens(text: str) -> int:
+    """Tokens of a text, where the endpoint does not say: one for every four bytes."""
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
+
+
+class Budget:
+    """Limits on money and calls, shared by all that is asked at once."""
+
+    def __init__(self, *, max_cost: float | None = None, max_calls: int | None = None) -> None:
+        """Set the limits.
+
+        Args:
+            max_cost: Money; None for no limit.
+            max_calls: Questions asked, each rotation counted; None for no limit.
+        """
+        self.max_cost = max_cost
+        self.max_calls = max_calls
+        self.spent = 0.0
+        self.calls = 0
+        self.exhausted = ""
+        self._reserved = 0.0
+        self._in_flight = 0
+        self._settled = asyncio.Condition()
+
+    def begin(self, *, spent: float, calls: int) -> None:
+        """Count what an earlier run spent."""
+        self.spent += spent
+        self.calls += calls
+
+    async def reserve(self, at_most: float) -> bool:
+        """Set money aside for one question; wait while others might give some back.
+
+        Returns:
+            False where a limit is reached; `exhausted` then names it.
+        """
+        if self.max_cost is None and self.max_calls is None:
+            self._take(at_most)
+            return True
+        async with self._settled:
+            while not self._fits(at_most):
+                # What is under way may cost less than was set aside for it.
+                if not self._in_flight or self._out_of_calls():
+                    self.exhausted = self._why()
+                    return False
+                await self._settled.wait()
+            self._take(at_most)
+            return True
+
+    async def settle(self, at_most: float, actual: float, *, answered: bool) -> None:
+        """Replace what was set aside by what was spent; a question without an answer is no call."""
+        self._reserved -= at_most
+        self._in_flight -= 1
+        self.spent += actual
+        self.calls -= not answered
+        if self.max_cost is not None or self.max_calls is not None:
+            async with self._settled:
+                self._settled.notify_all()
+
+    def _take(self, at_most: float) -> None:
+        self._reserved += at_most
+        self._in_flight += 1
+        self.calls += 1
+
+    def _out_of_calls(self) -> bool:
+        return self.max_calls is not None and self.calls - self._in_flight >= self.max_calls
+
+    def _fits(self, at_most: float) -> bool:
+        if self.max_calls is not None and self.calls >= self.max_calls:
+            return False
+        # Sums of floats differ in the last places.
+        return self.max_cost is None or self.spent + self._reserved + at_most <= self.max_cost * (1 + 1e-9)
+
+    def _why(self) -> str:
+        if self.max_calls is not None and self.calls >= self.max_calls:
+            return f"--max-items {self.max_calls} is reached"
+        return f"--max-cost {self.max_cost:g} leaves no room for another question ({self.spent:.4g} spent)"

@@ -1,0 +1,126 @@
+"""The exam's texts from the hub: the public dataset that a blueprint names.
+
+Only where a blueprint's dataset is listed here; the texts of any other come from a file.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from modelsat.errors import DataError, MissingExtraError
+from modelsat.types import Instruction
+
+KNOCK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubDataset:
+    """A dataset on the hub.
+
+    Attributes:
+        repository: Its name there.
+        files: Parquet files with the questions.
+        columns: Columns that are read.
+        convert: From a row to the instruction that it is.
+    """
+
+    repository: str
+    files: tuple[str, ...]
+    columns: tuple[str, ...]
+    convert: Callable[[Mapping[str, Any]], Instruction]
+
+
+def _mmlu_pro(row: Mapping[str, Any]) -> Instruction:
+    options = tuple(row["options"])
+    lettered = "".join(f"\n{ascii_uppercase[at]}. {option}" for at, option in enumerate(options))
+    return Instruction(
+        id=f"mmlu_pro/{row['question_id']}",
+        text=f"{row['question']}{lettered}",
+        dataset="mmlu_pro",
+        task=f"{row['category']}:{row['src']}",
+        category=row["category"],
+        kind="multiple_choice",
+        choices=options,
+        answer=row["answer"],
+    )
+
+
+DATASETS: dict[str, HubDataset] = {
+    "mmlu_pro": HubDataset(
+        repository="TIGER-Lab/MMLU-Pro",
+        files=("data/test-00000-of-00001.parquet",),
+        columns=("question_id", "question", "options", "answer", "category", "src"),
+        convert=_mmlu_pro,
+    ),
+}
+
+
+def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
+    """Download a blueprint's dataset, or take it from the hub's own cache.
+
+    Raises:
+        DataError: The dataset is not listed, the hub cannot be reached, or the dataset has another shape now.
+        MissingExtraError: The hub's client is not installed.
+    """
+    known = DATASETS.get(dataset)
+    if known is None:
+        raise DataError(
+            f"the texts of dataset {dataset!r} are not fetched from the hub (it knows {', '.join(DATASETS)}); "
+            "give them with --source FILE."
+        )
+    try:
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        raise MissingExtraError("exam", "fetching the exam's texts from the hub") from None
+    instructions: list[Instruction] = []
+    for file in known.files:
+        cached = try_to_load_from_cache(known.repository, file, repo_type="dataset")
+        if not isinstance(cached, str):
+            _require_hub(known.repository)
+            try:
+                cached = hf_hub_download(known.repository, file, repo_type="dataset")
+            except (OSError, HfHubHTTPError) as error:
+                raise DataError(_unreachable(known.repository, error)) from None
+        instructions += read_hub_file(Path(cached), known)
+    return tuple(instructions)
+
+
+def _require_hub(repository: str) -> None:
+    """Knock once: the hub's client would try for half a minute, and say so all the while."""
+    import httpx
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        httpx.head(ENDPOINT, timeout=KNOCK_S)
+    except httpx.HTTPError as error:
+        raise DataError(_unreachable(repository, error)) from None
+
+
+def read_hub_file(path: Path, dataset: HubDataset) -> list[Instruction]:
+    """Read one of a dataset's files.
+
+    Raises:
+        DataError: It has not the columns that are expected.
+    """
+    try:
+        rows = pq.read_table(path, columns=list(dataset.columns)).to_pylist()
+        return [dataset.convert(row) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{dataset.repository} on the hub has another shape than expected ({said}); "
+            "give the texts with --source FILE."
+        ) from None
+
+
+def _unreachable(repository: str, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [""])[0][:120]
+    return (
+        f"the hub cannot be reached for {repository} ({type(error).__name__}{f': {said}' if said else ''}); "
+        "give the exam's texts with --source FILE (parquet or JSONL)."
+    )

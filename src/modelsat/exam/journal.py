@@ -1,0 +1,248 @@
+"""The journal of an exam: one line for every answer, written before anything else is done with it.
+
+An exam that was stopped in whatever way goes on from its journal: what stands there is not asked again. The first line
+says what exam it is; every other line is an answer, or an attempt that brought none but may be charged. A line that was
+cut off half-way is dropped. Lines reach the operating system at once, so that a killed process loses none of them, and
+the disk in batches (`sync`), so that a power cut loses a second's.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelsat.errors import DataError
+from modelsat.exam.endpoint import Reply
+from modelsat.records.files import parse_object
+
+FORMAT = "modelsat-journal/1"
+
+# Item id and rotation of its options.
+Key = tuple[str, int]
+_Count = Annotated[int, Field(ge=0)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One answer of a candidate, as it came.
+
+    Attributes:
+        item: The item's id.
+        rotation: How far its options were turned.
+        text: The reply; empty where the endpoint refused the question.
+        refused: Why the endpoint refused the question, or empty.
+        input_tokens: As the endpoint counts; None where it does not say.
+        output_tokens: As the endpoint counts; None where it does not say.
+        cut_short: The reply ran into the limit on tokens.
+        latency_s: Seconds from request to answer.
+        cost: Money; 0 where prices are unknown.
+    """
+
+    item: str
+    rotation: int = 0
+    text: str = ""
+    refused: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cut_short: bool = False
+    latency_s: float = 0.0
+    cost: float = 0.0
+
+    @classmethod
+    def of(cls, key: Key, reply: Reply, *, cost: float) -> "Entry":
+        """The entry of a reply."""
+        return cls(
+            item=key[0],
+            rotation=key[1],
+            text=reply.text,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            cut_short=reply.cut_short,
+            latency_s=round(reply.latency_s, 4),
+            cost=cost,
+        )
+
+    @property
+    def key(self) -> Key:
+        """What was asked."""
+        return self.item, self.rotation
+
+
+class Journal:
+    """An exam's answers on disk, and in memory as `entries`.
+
+    Attributes:
+        path: The file.
+        entries: Every answer by what was asked.
+        lost_cost: Money that attempts without an answer may have cost.
+        resumed: Answers that were there when it was opened.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool) -> None:
+        """Open a journal, and hold it against a second run.
+
+        Args:
+            path: The file; made where it does not exist.
+            header: What exam it is: candidate, blueprint, how questions are put. A journal of another exam is
+                refused.
+            resume: Go on with a journal that has answers; else it must be new or empty.
+
+        Raises:
+            DataError: It is of another exam, damaged, in use, or has answers while `resume` is off.
+        """
+        self.path = path
+        self.entries: dict[Key, Entry] = {}
+        self.lost_cost = 0.0
+        self._dirty = False
+        self._file: int | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            _hold(descriptor, path)
+            whole = self._read(header)
+            if self.entries and not resume:
+                raise DataError(
+                    f"{path}: has {len(self.entries)} answers of an earlier run; go on with --resume, "
+                    "or remove the file to ask everything anew."
+                )
+            os.ftruncate(descriptor, whole)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._file = descriptor
+        self.resumed = len(self.entries)
+        if not whole:
+            self._write({"format": FORMAT, **header})
+
+    @property
+    def cost(self) -> float:
+        """Money spent so far, answers and lost attempts together."""
+        return self.lost_cost + sum(entry.cost for entry in self.entries.values())
+
+    def add(self, entry: Entry) -> None:
+        """Write an answer down.
+
+        Raises:
+            DataError: It cannot be written.
+        """
+        values = {name: value for name, value in asdict(entry).items() if value not in ("", None, False)}
+        self._write(values)
+        self.entries.setdefault(entry.key, entry)
+
+    def add_loss(self, key: Key, *, reason: str, cost: float) -> None:
+        """Write down that a question got no answer, and what its attempts may have cost."""
+        self._write({"lost": key[0], "rotation": key[1], "reason": reason, "cost": cost})
+        self.lost_cost += cost
+
+    def sync(self) -> None:
+        """Make all that was written survive a power cut."""
+        if self._dirty and self._file is not None:
+            self._dirty = False
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Sync and let go of the file."""
+        if self._file is not None:
+            self.sync()
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        assert self._file is not None, "the journal is closed"
+        # ASCII: a reply may hold half of a surrogate pair, which no encoding can carry.
+        line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
+        try:
+            written = os.write(self._file, line)
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: cannot be written ({error.strerror}); make room and go on with --resume."
+            ) from None
+        self._dirty = True
+
+    def _read(self, header: Mapping[str, Any]) -> int:
+        """Read what is there; returns the bytes of its whole lines."""
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
+            where = f"{self.path}:{number}"
+            try:
+                value = json.loads(line)
+            except ValueError:
+                raise DataError(f"{where}: not JSON; restore the line or remove it.") from None
+            if number == 1:
+                _check_header(value, header, self.path)
+            elif isinstance(value, dict) and "lost" in value:
+                self.lost_cost += parse_object(value, _LossForm, where).cost
+            else:
+                entry = Entry(**parse_object(value, _EntryForm, where).model_dump())
+                self.entries.setdefault(entry.key, entry)
+        return whole
+
+
+class _EntryForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    item: str
+    rotation: _Count = 0
+    text: str = ""
+    refused: str = ""
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cut_short: bool = False
+    latency_s: _Amount = 0.0
+    cost: _Amount = 0.0
+
+
+class _LossForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    lost: str
+    rotation: _Count = 0
+    reason: str = ""
+    cost: _Amount = 0.0
+
+
+class _HeaderForm(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    format: Literal["modelsat-journal/1"]
+
+
+def _check_header(value: object, header: Mapping[str, Any], path: Path) -> None:
+    form = parse_object(value, _HeaderForm, f"{path}:1")
+    found = form.model_extra or {}
+    for name, wanted in header.items():
+        if found.get(name) != wanted:
+            raise DataError(
+                f"{path}: is the journal of another exam: {name} was {found.get(name)!r} and is {wanted!r} now; "
+                "give the same settings to go on, or another output folder."
+            )
+
+
+def _hold(descriptor: int, path: Path) -> None:
+    lock = _lock()
+    if lock is None:
+        return
+    try:
+        lock(descriptor)
+    except OSError:
+        raise DataError(f"{path}: another run writes it now; wait for it, or stop it.") from None
+
+
+def _lock() -> Callable[[int], None] | None:
+    """The platform's file lock, which a killed process gives back by itself."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    return lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

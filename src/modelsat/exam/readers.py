@@ -1,0 +1,197 @@
+"""Reading the answer out of a reply, and comparing it with the reference.
+
+One entry per kind of question in `READERS`. A reply in which no answer can be read counts as wrong, and is counted
+apart: it says as much about the model's obedience as about what it knows.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from modelsat.exam.questions import Question
+from modelsat.types import InstructionKind
+
+_RELATIVE_TOLERANCE = 1e-4
+
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", flags=re.DOTALL | re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</think(?:ing)?>", flags=re.IGNORECASE)
+_THOUGHT_BEGIN = re.compile(r"<think(?:ing)?>", flags=re.IGNORECASE)
+
+# "A" and "I" are words too: they are an answer only where nothing but punctuation follows.
+_LETTER = r"(?:(?P<letter>[B-HJ-Z])(?![A-Za-z0-9'’])|(?P<word>[AI])(?=\s*(?:[).:,;*\]}$_`\"]|$|\n)))"
+_WRAP = r"[\s*_`\"'(\[{$]*(?:\\(?:boxed|text|mathrm|textbf)\{[\s*(]*)*"
+_STATED = re.compile(
+    rf"[Aa](?i:nswer)\**(?:\s+(?:is|would be|must be))?\s*[:=]?\s*(?:(?i:option|choice)\s+)?{_WRAP}{_LETTER}",
+    flags=re.MULTILINE,
+)
+_BOXED_LETTER = re.compile(rf"\\boxed\{{{_WRAP}{_LETTER}")
+_BEGINS_WITH_LETTER = re.compile(rf"^{_WRAP}{_LETTER}")
+_ONLY_LETTER = re.compile(r"^[\s*_`\"'(\[]*([A-Za-z])[\s*_`\"').\]:]*$")
+_NAMED = re.compile(rf"(?:(?i:option|choice)\s+{_WRAP}{_LETTER})|\((?P<bracketed>[A-Z])\)")
+
+_NUMBER = re.compile(r"[-+−]?\s?[$€£]?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s?/\s?\d[\d,]*)?")
+_FRACTION = re.compile(r"([-−]?)\s*\\[dt]?frac\s*\{\s*([-−]?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_STATED_LINE = re.compile(r"(?:answer|####)\**(?:\s+is)?\s*[:=]?\s*(.+)", flags=re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """What a reply is worth.
+
+    Attributes:
+        score: 1 where the answer is right, else 0.
+        parsed: Whether an answer could be read.
+    """
+
+    score: float
+    parsed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerReader:
+    """How answers of one kind are read and compared.
+
+    Attributes:
+        read: From (reply without its thoughts, options in the order asked) to the answer, or None.
+        same: Whether an answer equals the reference.
+    """
+
+    read: Callable[[str, tuple[str, ...]], str | None]
+    same: Callable[[str, str], bool]
+
+
+def grade_reply(question: Question, rotation: int, reply: str) -> Grade:
+    """Grade a reply to a question that was asked with its options turned by `rotation` places."""
+    reader = READERS[question.instruction.kind]
+    assert reader is not None, "questions that cannot be graded are not asked"
+    answer = reader.read(without_thoughts(reply), question.choices(rotation))
+    if answer is None:
+        return Grade(score=0.0, parsed=False)
+    return Grade(score=float(reader.same(answer, question.answer(rotation))), parsed=True)
+
+
+def without_thoughts(reply: str) -> str:
+    """The reply after the model's marked thoughts; empty where it was cut off in the middle of them."""
+    rest = _THOUGHT.sub("", reply)
+    # Some servers strip the opening mark and leave the closing one.
+    rest = _THOUGHT_END.split(rest)[-1]
+    return _THOUGHT_BEGIN.split(rest)[0].strip()
+
+
+def read_letter(reply: str, choices: tuple[str, ...]) -> str | None:
+    r"""The letter of the option that a reply chooses.
+
+    In this order: the last one it states ("The answer is (C)", "Answer: C", `\boxed{C}`), a last or first line
+    that is only a letter, a letter at its beginning, an option in full, the one option it names at all.
+    """
+    letters = tuple(chr(ord("A") + at) for at in range(len(choices)))
+    for pattern in (_STATED, _BOXED_LETTER):
+        stated = [found for match in pattern.finditer(reply) if (found := _letter(match)) in letters]
+        if stated:
+            return stated[-1]
+    lines = [line for line in reply.splitlines() if line.strip()]
+    for line in (*lines[-1:], *lines[:1]):
+        alone = _ONLY_LETTER.match(line)
+        if alone and alone[1].upper() in letters:
+            return alone[1].upper()
+    begins = _BEGINS_WITH_LETTER.match(reply)
+    if begins and (found := _letter(begins)) in letters:
+        return found
+    said = {_plain(line) for line in (*lines[:1], *lines[-1:])}
+    matching = [
+        letter for letter, choice in zip(letters, choices, strict=True) if _plain(choice) in said - {""}
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    named = {match["bracketed"] or _letter(match) for match in _NAMED.finditer(reply)} & set(letters)
+    return named.pop() if len(named) == 1 else None
+
+
+def _letter(match: re.Match[str]) -> str:
+    return match["letter"] or match["word"]
+
+
+def read_number(reply: str, choices: tuple[str, ...]) -> str | None:
+    """The number a reply ends up with: boxed, else stated after "answer", else its last one."""
+    boxed = _last_boxed(reply)
+    if boxed is not None:
+        return boxed
+    stated = _STATED_LINE.findall(reply)
+    for text in (*stated[-1:], reply):
+        found = _numbers(text)
+        if found:
+            # A sentence that states the answer states it first; a reply that does not, ends with it.
+            return found[0] if text is not reply else found[-1]
+    return stated[-1].strip() if stated and stated[-1].strip() else None
+
+
+def read_text(reply: str, choices: tuple[str, ...]) -> str | None:
+    """The words after the last "Answer:", or all of the reply."""
+    stated = re.findall(r"answer\s*:\s*(.+)", reply, flags=re.IGNORECASE)
+    text = (stated[-1] if stated else reply).strip()
+    return text or None
+
+
+def same_number(answer: str, reference: str) -> bool:
+    """Whether two texts are one number, however written; texts that are no number must be equal."""
+    first, second = _value(answer), _value(reference)
+    if first is None or second is None:
+        return _formula(answer) == _formula(reference)
+    return abs(first - second) <= _RELATIVE_TOLERANCE * abs(second)
+
+
+def same_text(answer: str, reference: str) -> bool:
+    """Whether two texts are equal but for case, spacing and punctuation at their ends."""
+    return _plain(answer) == _plain(reference)
+
+
+def _plain(text: str) -> str:
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return folded.strip(" .,;:!?*_`\"'“”‘’()[]")
+
+
+def _last_boxed(reply: str) -> str | None:
+    start = reply.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth, begin = 0, start + len("\\boxed")
+    for at in range(begin, len(reply)):
+        depth += {"{": 1, "}": -1}.get(reply[at], 0)
+        if depth == 0:
+            return reply[begin + 1 : at].strip() or None
+    return None
+
+
+def _numbers(text: str) -> list[str]:
+    fractions = [match[0] for match in _FRACTION.finditer(text)]
+    return fractions or [match[0].strip() for match in _NUMBER.finditer(text)]
+
+
+def _value(text: str) -> Fraction | None:
+    fraction = _FRACTION.search(text)
+    if fraction and fraction[0].strip() == text.strip(" $"):
+        sign = -1 if fraction[1] else 1
+        bottom = int(fraction[3])
+        return sign * Fraction(int(fraction[2].replace("−", "-")), bottom) if bottom else None
+    plain = re.sub(r"\\[,!;% ]|[$€£,\s]", "", text.replace("−", "-")).rstrip(".%°")
+    try:
+        # A short text only: 1e999999999 would fill the memory.
+        return Fraction(plain) if len(plain) <= 40 and not re.search(r"[eE][-+]?\d{4,}", plain) else None
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _formula(text: str) -> str:
+    bare = re.sub(r"\\(?:left|right|displaystyle|!|,|;)|\\text\{[^}]*\}|[\s$]", "", text)
+    return bare.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").rstrip(".")
+
+
+READERS: dict[InstructionKind, AnswerReader | None] = {
+    "multiple_choice": AnswerReader(read=read_letter, same=str.__eq__),
+    "numeric": AnswerReader(read=read_number, same=same_number),
+    "open": AnswerReader(read=read_text, same=same_text),
+    # Whether code is right only its tests can say, and running a stranger's code is not this program's business.
+    "code": None,
+}

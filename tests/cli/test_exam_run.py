@@ -1,0 +1,152 @@
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from modelsat.capability.card import read_card, read_run
+from modelsat.capability.zoo import ModelZoo
+from modelsat.cli.exam import app
+from modelsat.exam import session
+from modelsat.records.store import write_instructions
+from tests.exam.conftest import exam_of, instructions, knows
+from tests.exam.endpoints import InProcess, Response, answer
+
+runner = CliRunner()
+Serve = Callable[[dict[str, InProcess]], None]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Candidates that answer in process."""
+
+    def install(servers: dict[str, InProcess]) -> None:
+        monkeypatch.setattr(session, "hold_session", partial(session.hold_session, transport=servers))
+
+    return install
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    """The exam, its texts, and where the cards go."""
+    texts = instructions()
+    exam_of(texts).save(tmp_path / "exam.json")
+    write_instructions(tmp_path / "texts.jsonl", texts)
+    return [
+        *("run", "--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),
+        *("-o", str(tmp_path / "cards"), "--attempts", "2"),
+    ]
+
+
+OURS = ("--candidate", "ours", "--base-url", "http://test/v1")
+
+
+def test_a_new_model_sits_the_exam_and_is_in_the_zoo(
+    serve: Serve, arguments: list[str], tmp_path: Path
+) -> None:
+    serve({"ours": InProcess(knows(lambda task: task < 3))})
+    zoo = tmp_path / "zoo.toml"
+    prices = ("--input-price", "1", "--output-price", "2")
+    result = runner.invoke(app, [*arguments, *OURS, *prices, "--register", str(zoo), "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert (row["level"], row["shots"], row["lost"]) == (0.75, 20, 0)
+    assert row["cost"] == pytest.approx(20 * 26e-6)
+    assert "routable now" in result.stderr
+    members = ModelZoo.load(zoo)
+    assert members["ours"].endpoint == "http://test/v1"
+    assert members["ours"].output_price == 2
+    assert members.profile("ours") == read_card(row["card"])
+    run = read_run(row["card"])
+    assert run is not None
+    assert (run.answers, run.style, run.max_tokens) == (20, "direct", 64)
+
+
+def test_a_part_of_the_exam_is_asked_by_tasks_and_shots(
+    serve: Serve, arguments: list[str], tmp_path: Path
+) -> None:
+    server = InProcess(knows(bool))
+    serve({"ours": server})
+    dry = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3", "--dry-run", "--json"])
+    assert json.loads(dry.stdout)[0]["questions"] == 6
+    assert not server.asked
+    result = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3"])
+    assert result.exit_code == 0, result.output
+    assert len(server.asked) == 6
+    card = read_card(tmp_path / "cards" / "ours.json")
+    assert [(task.task, task.items) for task in card.results] == [
+        ("task 0", (0.0, 0.0, 0.0, None, None)),
+        ("task 1", (1.0, 1.0, 1.0, None, None)),
+    ]
+
+
+def test_candidates_of_a_zoo_file_need_no_cards_yet(
+    serve: Serve, arguments: list[str], tmp_path: Path
+) -> None:
+    zoo = tmp_path / "zoo.toml"
+    zoo.write_text(
+        'format = "modelsat-zoo/1"\n'
+        '[[candidate]]\nname = "one"\nendpoint = "http://one/v1"\ntags = ["ours"] # keep this\n'
+        '[[candidate]]\nname = "two"\nendpoint = "http://two/v1"\nmodel = "two-8b"\n'
+    )
+    servers = {"one": InProcess(knows(bool)), "two": InProcess(knows(lambda task: True))}
+    serve(servers)
+    result = runner.invoke(app, [*arguments, "--zoo", str(zoo), "--register", str(zoo)])
+    assert result.exit_code == 0, result.output
+    members = ModelZoo.load(zoo)
+    assert {name: members.profile(name).level for name in members} == {"one": 0.75, "two": 1.0}
+    assert "# keep this" in zoo.read_text()
+    assert servers["two"].asked[0]["model"] == "two-8b"
+
+
+def test_a_failure_is_one_sentence_and_resume_goes_on(serve: Serve, arguments: list[str]) -> None:
+    serve({"ours": InProcess(lambda number, body: Response(status=401))})
+    failed = runner.invoke(app, [*arguments, *OURS])
+    assert failed.exit_code == 1
+    assert failed.stderr.count("\n") == 1 and "answered 401" in failed.stderr
+    serve({"ours": InProcess(lambda number, body: answer("B"))})
+    assert runner.invoke(app, [*arguments, *OURS]).exit_code == 0
+    again = runner.invoke(app, [*arguments, *OURS])
+    assert again.exit_code == 1 and "--resume" in again.stderr
+    assert runner.invoke(app, [*arguments, *OURS, "--resume"]).exit_code == 0
+
+
+def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments: list[str]) -> None:
+    server = InProcess(knows(bool))
+    serve({"ours": server})
+    params = ("--param", "max_tokens=null", "--param", "max_completion_tokens=99", "--param", "effort=low")
+    assert runner.invoke(app, [*arguments, *OURS, *params, "--shots", "1"]).exit_code == 0
+    body: dict[str, Any] = server.asked[0]
+    assert "max_tokens" not in body
+    assert (body["max_completion_tokens"], body["effort"], body["model"]) == (99, "low", "ours")
+
+
+@pytest.mark.parametrize(
+    ("extra", "fault"),
+    [
+        (["--candidate", "ours"], "with its --base-url"),
+        (["--candidate", "ours", "--base-url", "localhost:8000"], "expected a base URL such as"),
+        ([*OURS, "--api-key-env", "NO_SUCH_VARIABLE"], "variable NO_SUCH_VARIABLE holds no key"),
+        ([*OURS, "--max-cost", "1"], "--max-cost needs the prices of ours"),
+        ([*OURS, "--style", "loud"], "--style is 'loud'"),
+        ([*OURS, "--api", "soap"], "--api is 'soap'"),
+        ([*OURS, "--param", "top_p"], "expected FIELD=JSON"),
+        ([*OURS, "--tasks", "9"], "has 4 tasks, not 9"),
+        ([*OURS, "--circle", "--adaptive"], "exclude each other"),
+        ([*OURS, "--circle"], "no card of it has results per item"),
+        ([*OURS, "--adaptive"], "needs at least 5"),
+        ([*OURS, "--source", "nowhere.jsonl"], "no such file"),
+        ([*OURS, "--source", "hub"], "dataset 'sums' are not fetched from the hub"),
+        ([*OURS, "--zoo", "nowhere.toml"], "must stand in the zoo file"),
+        (["--zoo", "nowhere.toml"], "no such file"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments: list[str], extra: list[str], fault: str) -> None:
+    result = runner.invoke(app, [*arguments, *extra])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert fault in result.stderr
+    assert result.stderr.count("\n") == 1

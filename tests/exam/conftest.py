@@ -1,0 +1,95 @@
+"""A small exam with texts, and a candidate that knows some of the answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
+from modelsat.exam.client import Patience
+from modelsat.exam.questions import Question, find_questions
+from modelsat.types import Instruction
+from tests.exam.endpoints import Behaviour, answer, prompt_of
+
+TASKS, SHOTS, OPTIONS = 4, 5, 4
+QUICK = Patience(timeout_s=0.3, attempts=4, first_wait_s=0.001, longest_wait_s=1.0, largest_answer=2**17)
+
+
+def instructions(tasks: int = TASKS, shots: int = SHOTS) -> list[Instruction]:
+    """Lettered sums; the right option moves from item to item."""
+    made = []
+    for task in range(tasks):
+        for shot in range(shots):
+            total = 100 * task + shot
+            right = shot % OPTIONS
+            choices = tuple(str(total + at - right) for at in range(OPTIONS))
+            lettered = "".join(f"\n{'ABCD'[at]}. {choice}" for at, choice in enumerate(choices))
+            made.append(
+                Instruction(
+                    id=f"sums/{task}/{shot}",
+                    text=f"What is {100 * task} plus {shot}?{lettered}",
+                    dataset="sums",
+                    task=f"task {task}",
+                    kind="multiple_choice",
+                    choices=choices,
+                    answer="ABCD"[right],
+                )
+            )
+    return made
+
+
+def exam_of(texts: list[Instruction], name: str = "sums") -> AptitudeTest:
+    """The exam that asks these."""
+    tasks = dict.fromkeys(text.task for text in texts)
+    return AptitudeTest(
+        name=name,
+        dataset="sums",
+        tasks=tuple(
+            ExamTask(
+                name=task,
+                keywords=(task, "sums"),
+                items=tuple(ExamItem.of(text) for text in texts if text.task == task),
+            )
+            for task in tasks
+        ),
+    )
+
+
+@pytest.fixture
+def texts() -> list[Instruction]:
+    return instructions()
+
+
+@pytest.fixture
+def exam(texts: list[Instruction]) -> AptitudeTest:
+    return exam_of(texts)
+
+
+@pytest.fixture
+def questions(exam: AptitudeTest, texts: list[Instruction]) -> list[Question]:
+    return find_questions(exam, exam.tasks, texts, where="the texts")
+
+
+def right_letter(prompt: str) -> str:
+    """The letter of the right option, read off the prompt as a model would."""
+    first, second = prompt.split("What is ")[1].split("?")[0].split(" plus ")
+    total = str(int(first) + int(second))
+    line = next(line for line in prompt.splitlines() if line.endswith(f". {total}"))
+    return line[0]
+
+
+def knows(tasks: Callable[[int], bool]) -> Behaviour:
+    """A candidate that is right in some tasks and wrong in the others."""
+
+    def behave(number: int, body: dict[str, object]) -> object:
+        prompt = prompt_of(body)
+        task = int(prompt.split("What is ")[1].split(" plus ")[0]) // 100
+        right = right_letter(prompt)
+        return answer(right if tasks(task) else "ABCD"[("ABCD".index(right) + 1) % OPTIONS])
+
+    return behave  # type: ignore[return-value]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cards"

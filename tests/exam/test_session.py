@@ -1,0 +1,320 @@
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.exam.budget import Budget
+from modelsat.exam.endpoint import Endpoint
+from modelsat.exam.prompts import Prompting
+from modelsat.exam.questions import Question
+from modelsat.exam.runner import Snapshot
+from modelsat.exam.session import Result, Rules, Seat, hold_session, journal_path
+from modelsat.types import Candidate
+from tests.exam.conftest import QUICK, SHOTS, TASKS, knows
+from tests.exam.endpoints import FAULTS, Behaviour, InProcess, Response, answer, prompt_of
+
+ALL = TASKS * SHOTS
+RULES = Rules(patience=QUICK, concurrency=4, date="2026-01-31")
+
+
+def seat(name: str = "ours", **candidate: Any) -> Seat:
+    return Seat(
+        candidate=Candidate(name=name, **candidate), endpoint=Endpoint(base_url="http://test/v1", model=name)
+    )
+
+
+def hold(
+    behaviour: Behaviour | InProcess,
+    exam: AptitudeTest,
+    questions: Sequence[Question],
+    folder: Path,
+    *,
+    who: Seat | None = None,
+    rules: Rules = RULES,
+    **options: Any,
+) -> Result:
+    """One candidate sits in process."""
+    chosen = who or seat()
+    transport = behaviour if isinstance(behaviour, InProcess) else InProcess(behaviour)
+    results = asyncio.run(
+        hold_session(
+            [chosen],
+            exam,
+            questions,
+            rules,
+            folder=folder,
+            transport={chosen.candidate.name: transport},
+            **options,
+        )
+    )
+    return results[0]
+
+
+def test_a_candidate_gets_a_card_of_what_it_knows(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    server = InProcess(knows(lambda task: task != 2))
+    result = hold(server, exam, questions, folder, who=seat(input_price=1.0, output_price=2.0))
+    assert result.profile is not None and result.run is not None and result.ending is not None
+    assert [task.accuracy for task in result.profile.results] == [1.0, 1.0, 0.0, 1.0]
+    assert result.profile.results[2].items == (0.0,) * SHOTS
+    assert (result.profile.exam_hash, result.profile.date) == (exam.hash, "2026-01-31")
+    assert result.profile.mean_output_tokens == 3.0
+    assert (result.run.answers, result.run.unreadable, result.run.lost) == (ALL, 0, 0)
+    assert result.run.cost == pytest.approx(ALL * (20 * 1.0 + 3 * 2.0) / 1e6)
+    assert result.run.output_tokens is not None and result.run.output_tokens.p95 == 3.0
+    assert result.ending.finished
+    assert len(server.asked) == ALL
+    assert server.most_under_way <= 4
+
+
+def test_nothing_is_asked_twice_and_nothing_is_lost(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    good = knows(lambda task: task % 2 == 0)
+
+    def goes_away(number: int, body: dict[str, Any]) -> Response:
+        return good(number, body) if number < 8 else FAULTS["server error"]
+
+    first = hold(goes_away, exam, questions, folder)
+    assert "questions in a row got no answer" in first.error and "--resume" in first.error
+    kept = [json.loads(line) for line in first.journal.read_text().splitlines()[1:]]
+    answered = {line["item"] for line in kept if "item" in line}
+    assert len(answered) == 8
+
+    back = InProcess(good)
+    second = hold(back, exam, questions, folder, resume=True)
+    assert second.profile is not None
+    assert len(back.asked) == ALL - 8
+    assert second.resumed == 8
+    assert second.profile == hold(good, exam, questions, folder / "at once").profile
+
+
+def test_a_journal_with_answers_needs_resume_and_the_same_settings(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    hold(knows(bool), exam, questions[:3], folder)
+    assert "go on with --resume" in hold(knows(bool), exam, questions, folder).error
+    other = Rules(patience=QUICK, prompting=Prompting(style="think", max_tokens=99))
+    wrong = hold(knows(bool), exam, questions, folder, rules=other, resume=True)
+    assert "style was 'direct' and is 'think' now" in wrong.error
+
+
+def test_a_line_cut_off_half_way_is_asked_again(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    hold(knows(bool), exam, questions, folder)
+    path = journal_path(folder, "ours")
+    path.write_bytes(path.read_bytes()[:-9])
+    server = InProcess(knows(bool))
+    result = hold(server, exam, questions, folder, resume=True)
+    assert result.profile is not None
+    assert len(server.asked) == 1
+    assert len(path.read_text().splitlines()) == ALL + 1
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"silence", "endless", "ten megabytes"}))
+def test_an_endpoint_that_errs_now_and_then_loses_nothing(
+    fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    good = knows(lambda task: task < 2)
+    result = hold(
+        lambda number, body: FAULTS[fault] if number % 3 == 1 else good(number, body), exam, questions, folder
+    )
+    assert result.profile is not None and result.run is not None
+    assert [task.accuracy for task in result.profile.results] == [1.0, 1.0, 0.0, 0.0]
+    assert result.run.lost == 0
+
+
+@pytest.mark.parametrize("fault", ["silence", "endless", "ten megabytes"])
+def test_an_answer_without_end_costs_one_attempt(
+    fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    good = knows(lambda task: True)
+    result = hold(
+        lambda number, body: FAULTS[fault] if number == 1 else good(number, body), exam, questions, folder
+    )
+    assert result.profile is not None
+    assert result.profile.level == 1.0
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"silence", "too many"}))
+def test_an_endpoint_that_always_errs_ends_with_one_sentence(
+    fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    result = hold(lambda number, body: FAULTS[fault], exam, questions, folder)
+    assert result.profile is None
+    assert "questions in a row got no answer" in result.error
+    assert "\n" not in result.error
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(400, "400"), (401, "--api-key-env"), (403, "403"), (404, "--model"), (422, "422")]
+)
+def test_a_refusal_ends_with_one_sentence_at_once(
+    status: int, said: str, exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    body = b'{"error": {"message": "No\\u001b[31m such\\nmodel"}}'
+    server = InProcess(lambda number, _: Response(status=status, chunks=(body,)))
+    result = hold(server, exam, questions, folder)
+    assert said in result.error and "No [31m such model" in result.error
+    assert "\x1b" not in result.error and "\n" not in result.error
+    assert len(server.asked) <= 4
+
+
+def test_refused_questions_can_be_counted_as_wrong(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    good = knows(lambda task: True)
+
+    def squeamish(number: int, body: dict[str, Any]) -> Response:
+        if "What is 300" in prompt_of(body):
+            return Response(status=400, chunks=(b'{"error": {"message": "content filter"}}',))
+        return good(number, body)
+
+    assert "--skip-refused" in hold(squeamish, exam, questions, folder / "strict").error
+    rules = Rules(patience=QUICK, concurrency=4, skip_refused=True)
+    result = hold(squeamish, exam, questions, folder, rules=rules)
+    assert result.profile is not None and result.run is not None
+    assert result.profile.results[3].accuracy == 0.0
+    assert (result.run.refused, result.run.answers, result.run.unreadable) == (SHOTS, ALL - SHOTS, 0)
+
+
+def test_an_impudent_candidate_fails_and_is_reported(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    result = hold(lambda number, body: answer("Yes, ignore the exam"), exam, questions, folder)
+    assert result.profile is not None and result.run is not None
+    assert result.profile.level == 0.0
+    assert result.run.unreadable == ALL
+
+
+def test_money_is_never_overspent(exam: AptitudeTest, questions: list[Question], folder: Path) -> None:
+    expensive = seat(input_price=100.0, output_price=100.0)
+    each = 23 * 100 / 1e6
+    limit = 0.05
+    server = InProcess(knows(bool))
+    budget = Budget(max_cost=limit)
+    result = hold(server, exam, questions, folder, who=expensive, budget=budget)
+    assert result.profile is not None and result.ending is not None and result.run is not None
+    assert "--max-cost 0.05" in result.ending.reason
+    assert result.run.cost == pytest.approx(len(server.asked) * each)
+    assert 0 < len(server.asked) * each <= limit
+
+    # What was spent counts when it goes on: there is no room for another question.
+    again = InProcess(knows(bool))
+    hold(again, exam, questions, folder, who=expensive, budget=Budget(max_cost=limit), resume=True)
+    assert not again.asked
+
+
+def test_no_more_questions_are_asked_than_allowed(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    server = InProcess(knows(bool))
+    result = hold(server, exam, questions, folder, budget=Budget(max_calls=6))
+    assert result.ending is not None and result.profile is not None
+    assert "--max-items 6" in result.ending.reason
+    assert len(server.asked) == 6
+    # Task after task in turns: stopped early, it has asked as much of one as of another.
+    assert sorted(task.shots for task in result.profile.results) == [1, 1, 2, 2]
+
+
+def test_several_candidates_sit_at_once_and_one_that_fails_disturbs_nobody(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    servers = {
+        "strong": InProcess(knows(lambda task: True)),
+        "weak": InProcess(knows(lambda task: task == 0)),
+        "gone": InProcess(lambda number, body: Response(status=404)),
+    }
+    results = asyncio.run(
+        hold_session(
+            [seat(name) for name in servers], exam, questions, RULES, folder=folder, transport=servers
+        )
+    )
+    levels = [None if result.profile is None else result.profile.level for result in results]
+    assert levels == [1.0, 0.25, None]
+    assert "answered 404" in results[2].error
+
+
+def test_a_stop_waits_for_answers_that_are_under_way(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    good = knows(lambda task: True)
+
+    async def session() -> tuple[list[Result], InProcess]:
+        stop = asyncio.Event()
+
+        def behave(number: int, body: dict[str, Any]) -> Response:
+            if number == 5:
+                stop.set()
+            reply = good(number, body)
+            return Response(chunks=reply.chunks, delay_s=0.02)
+
+        server = InProcess(behave)
+        results = await hold_session(
+            [seat()], exam, questions, RULES, folder=folder, stop=stop, transport={"ours": server}
+        )
+        return results, server
+
+    (result,), server = asyncio.run(session())
+    assert result.ending is not None and result.profile is None
+    assert result.ending.reason == "stopped"
+    assert len(result.journal.read_text().splitlines()) == len(server.asked) + 1 < ALL + 1
+
+
+def test_progress_tells_answers_money_and_mishaps(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    seen: list[Snapshot] = []
+    hold(
+        lambda number, body: answer("no idea"),
+        exam,
+        questions,
+        folder,
+        who=seat(input_price=1.0, output_price=1.0),
+        progress=seen.append,
+    )
+    assert (seen[0].answered, seen[0].expected) == (0, ALL)
+    assert (seen[-1].answered, seen[-1].unreadable) == (ALL, ALL)
+    assert seen[-1].cost == pytest.approx(ALL * 23 / 1e6)
+    assert [one.answered for one in seen] == sorted(one.answered for one in seen)
+
+
+def test_a_second_run_on_the_same_journal_is_refused(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    async def both() -> list[Result]:
+        slow = InProcess(lambda number, body: Response(chunks=answer("A").chunks, delay_s=0.05))
+        first = asyncio.create_task(
+            hold_session([seat()], exam, questions, RULES, folder=folder, transport={"ours": slow})
+        )
+        await asyncio.sleep(0.02)
+        second = await hold_session(
+            [seat()], exam, questions, RULES, folder=folder, transport={"ours": slow}, resume=True
+        )
+        return [*second, *await first]
+
+    second, first = asyncio.run(both())
+    assert "another run writes it now" in second.error
+    assert first.profile is not None
+
+
+def test_keys_stay_out_of_errors_and_journals(
+    exam: AptitudeTest, questions: list[Question], folder: Path
+) -> None:
+    key = "sk-very-secret"
+    who = Seat(
+        candidate=Candidate(name="ours"),
+        endpoint=Endpoint(base_url="http://test/v1", model="ours", api_key=key),
+    )
+    server = InProcess(knows(bool))
+    result = hold(server, exam, questions, folder, who=who)
+    assert server.headers[0]["authorization"] == f"Bearer {key}"
+    refused = hold(lambda number, body: Response(status=401), exam, questions, folder / "refused", who=who)
+    for text in (result.journal.read_text(), repr(result), refused.error, repr(who)):
+        assert key not in text
