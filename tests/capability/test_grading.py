@@ -69,3 +69,29 @@ def test_outcomes_on_other_instructions_are_explained(table: OutcomeTable, exam:
     others = np.array([row.id not in {item.id for item in exam.items} for row in table.instructions])
     with pytest.raises(DataError, match="no candidate has an outcome"):
         grade(table.select(others), exam)
+
+
+def test_a_log_with_ids_of_its_own_is_graded_by_content(table: OutcomeTable, exam: AptitudeTest) -> None:
+    # Another log writes the question without its options, and spaces and cases in its own way.
+    renamed = [
+        replace(row, id=f"log/{at}", text=row.text.split("\nA. ")[0].upper() + " ")
+        for at, row in enumerate(table.instructions)
+    ]
+    outcomes = [Outcome(candidate="a", instruction_id=row.id, score=at % 2) for at, row in enumerate(renamed)]
+    (profile,) = grade(exam_table(renamed, outcomes, exam), exam)
+    position = {row.id: at for at, row in enumerate(table.instructions)}
+    for task, result in zip(exam.tasks, profile.results, strict=True):
+        assert result.items == tuple(position[item.id] % 2 for item in task.items)
+
+
+def test_an_instruction_with_the_items_id_goes_before_one_of_its_content(
+    table: OutcomeTable, exam: AptitudeTest
+) -> None:
+    item = next(row for row in table.instructions if row.id == exam.items[0].id)
+    twin = replace(item, id="elsewhere", dataset="elsewhere")
+    outcomes = [
+        Outcome(candidate="a", instruction_id=item.id, score=1.0),
+        Outcome(candidate="b", instruction_id=twin.id, score=0.0),
+    ]
+    assert exam_table([twin, item], outcomes, exam).candidates == ("a",)
+    assert exam_table([twin], outcomes[1:], exam).candidates == ("b",)

@@ -1,11 +1,13 @@
 """Grading the exam: outcomes on its items become capability profiles."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 
 import numpy as np
 
 from modelsat.capability.aptitude import AptitudeTest, ExamTask
 from modelsat.errors import DataError
+from modelsat.records.outcomes import Outcomes
 from modelsat.records.splits import content_hash
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, Instruction, Outcome, TaskResult
@@ -20,6 +22,9 @@ def exam_table(
 ) -> OutcomeTable:
     """Arrange the outcomes on the exam's items alone: a card must not know of any other instruction.
 
+    An item is found by its id or, where no instruction has that id, by its content, so that a log with ids of its own
+    serves as well; its row then bears the exam's id.
+
     Args:
         instructions: Instructions with the exam's items among them.
         outcomes: Their outcomes.
@@ -31,13 +36,33 @@ def exam_table(
     """
     ids = {item.id for item in exam.items}
     sat = [instruction for instruction in instructions if instruction.id in ids]
+    by_content = _by_content(instructions, exam, found={instruction.id for instruction in sat})
+    sat += [replace(instruction, id=item) for item, instruction in by_content.items()]
+    columns = Outcomes.of(outcomes)
+    renamed = {instruction.id: item for item, instruction in by_content.items()}
+    columns = replace(
+        columns, instruction_ids=tuple(renamed.get(name, name) for name in columns.instruction_ids)
+    )
     try:
-        return OutcomeTable.from_records(sat, outcomes, source=source)
+        return OutcomeTable.from_records(sat, columns, source=source)
     except DataError:
         raise DataError(
             f"exam {exam.name}: no outcome on any of its {len(ids)} items ({len(sat)} of them are among the "
             f"instructions); are these outcomes on the dataset {exam.dataset!r}?"
         ) from None
+
+
+def _by_content(
+    instructions: Sequence[Instruction], exam: AptitudeTest, *, found: Set[str]
+) -> dict[str, Instruction]:
+    """The items that no instruction has the id of, by their id: an instruction that asks the same question."""
+    missing = {item.content_hash: item.id for item in exam.items if item.id not in found}
+    matches: dict[str, Instruction] = {}
+    for instruction in instructions if missing else ():
+        item = missing.get(content_hash(instruction.text, instruction.choices))
+        if item is not None:
+            matches.setdefault(item, instruction)
+    return matches
 
 
 def grade(

@@ -1,28 +1,23 @@
-"""`modelsat import`: a user's own results become an outcomes directory."""
+"""`modelsat import`: results that exist already become an outcomes directory, one command per format."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from modelsat.cli.output import CommandGroup, print_json, print_table, say
+from modelsat.cli.import_report import bring_in, pairs
+from modelsat.cli.output import CommandGroup
 from modelsat.errors import DataError
 
-if TYPE_CHECKING:
-    from modelsat.records.importers import Import, NumberedRow
-
-REJECTIONS_SHOWN = 10
-
 app = typer.Typer(
-    cls=CommandGroup, no_args_is_help=True, help="Turn your own results into instructions and outcomes."
+    cls=CommandGroup,
+    no_args_is_help=True,
+    help="Turn results that you have into instructions and outcomes. Several imports into one folder add up.",
 )
 
-SourceArgument = Annotated[
-    Path, typer.Argument(metavar="PATH", help="One row per candidate and instruction.")
-]
+PathArgument = Annotated[Path, typer.Argument(metavar="PATH", show_default=False)]
 TargetOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="The outcomes directory to write.")
+    Path, typer.Option("--output", "-o", metavar="DIR", help="The outcomes directory to write or add to.")
 ]
 MapOption = Annotated[
     list[str] | None,
@@ -33,11 +28,27 @@ MapOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="FIELD=VALUE", help="One value for every row; repeat for each.", show_default=False
+        "--set",
+        metavar="FIELD=VALUE",
+        help="One value for every row, whatever the log says; repeat for each.",
+        show_default=False,
     ),
 ]
-EndingOption = Annotated[str, typer.Option("--format", help="Format of the files written: parquet or jsonl.")]
+EndingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Write parquet or jsonl (default: as the folder has it, else parquet).",
+        show_default=False,
+    ),
+]
 SkipOption = Annotated[bool, typer.Option("--skip-bad", help="Leave rows that cannot be read out.")]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Let outcomes take the place of those that the folder has already.")
+]
+MetricOption = Annotated[
+    str | None, typer.Option("--metric", help="Score by this metric.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _FIELDS = """
@@ -53,22 +64,24 @@ an id, one is made from the text.
     "--map text=question --map score=is_correct --set dataset=support",
 )
 def import_csv(
-    path: SourceArgument,
+    path: PathArgument,
     output: TargetOption,
     map_: MapOption = None,
     set_: SetOption = None,
     delimiter: Annotated[str, typer.Option(help="What stands between cells.")] = ",",
-    ending: EndingOption = "parquet",
+    ending: EndingOption = None,
     skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Import a CSV file with a header line."""
-    from modelsat.records.importers import csv_rows
+    from modelsat.records.importers import csv_rows, renamed_rows
 
     if len(delimiter) != 1:
         raise DataError(f"--delimiter is {delimiter!r}; expected one character.")
-    rows = csv_rows(path, delimiter=delimiter)
-    _import(path, rows, output, map_, set_, ending, skip_bad=skip_bad, as_json=as_json)
+    constants = pairs("--set", set_, "VALUE")
+    rows = renamed_rows(csv_rows(path, delimiter=delimiter), pairs("--map", map_, "COLUMN"), constants)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
 
 
 @app.command(
@@ -77,96 +90,153 @@ def import_csv(
     "--map score=metrics.accuracy --set candidate=our-model",
 )
 def import_jsonl(
-    path: SourceArgument,
+    path: PathArgument,
     output: TargetOption,
     map_: MapOption = None,
     set_: SetOption = None,
-    ending: EndingOption = "parquet",
+    ending: EndingOption = None,
     skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Import a file with one JSON object per line; a dot in a column reaches into nested objects."""
-    from modelsat.records.importers import jsonl_rows
+    from modelsat.records.importers import jsonl_rows, renamed_rows
 
-    _import(path, jsonl_rows(path), output, map_, set_, ending, skip_bad=skip_bad, as_json=as_json)
+    constants = pairs("--set", set_, "VALUE")
+    rows = renamed_rows(jsonl_rows(path), pairs("--map", map_, "COLUMN"), constants)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
 
 
 import_csv.__doc__ = f"{import_csv.__doc__}\n{_FIELDS}"
 import_jsonl.__doc__ = f"{import_jsonl.__doc__}\n{_FIELDS}"
 
 
-def _import(
-    path: Path,
-    rows: "Iterator[NumberedRow]",
-    output: Path,
-    columns: list[str] | None,
-    constants: list[str] | None,
-    ending: str,
-    *,
-    skip_bad: bool,
-    as_json: bool,
+@app.command("lm-eval", epilog="Example: modelsat import lm-eval results/ -o outcomes --metric exact_match")
+def import_lm_eval(
+    path: PathArgument,
+    output: TargetOption,
+    metric: MetricOption = None,
+    filter_name: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", help="Of a task's several filters (default: its first).", show_default=False
+        ),
+    ] = None,
+    text_field: Annotated[
+        str | None,
+        typer.Option("--text-field", help="The record's field with the question.", show_default=False),
+    ] = None,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    from modelsat.records.importers import import_rows
-    from modelsat.records.store import OutcomeDirectory
+    """Import logs of lm-evaluation-harness: a samples_*.jsonl file, or a folder with results.
 
-    if ending not in ("parquet", "jsonl"):
-        raise DataError(f"--format is {ending!r}; expected parquet or jsonl.")
-    result = import_rows(
-        rows, columns=_pairs("--map", columns, "COLUMN"), constants=_pairs("--set", constants, "VALUE")
-    )
-    for rejection in result.rejected[:REJECTIONS_SHOWN]:
-        say(f"{path}:{rejection.line}: {rejection.reason}")
-    if len(result.rejected) > REJECTIONS_SHOWN:
-        say(f"... and {len(result.rejected) - REJECTIONS_SHOWN} more lines")
-    if result.rejected and not skip_bad:
-        raise DataError(
-            f"{path}: {len(result.rejected)} of {result.rows} rows cannot be read; nothing was written. "
-            "Mend them, or leave them out with --skip-bad."
-        )
-    if not result.outcomes:
-        raise DataError(f"{path}: no outcome was found; nothing was written.")
-    OutcomeDirectory.save(output, result.instructions, result.outcomes, ending=f".{ending}")
-    _print(result, output, as_json=as_json)
+    Run lm_eval with --log_samples. The results file beside the samples names the model.
+    """
+    from modelsat.records.importers.lm_eval import lm_eval_rows
+
+    rows = lm_eval_rows(path, metric=metric, filter_name=filter_name, text_field=text_field)
+    constants = pairs("--set", set_, "VALUE")
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
 
 
-def _print(result: "Import", output: Path, *, as_json: bool) -> None:
-    candidates: dict[str, list[float]] = {}
-    for outcome in result.outcomes:
-        candidates.setdefault(outcome.candidate, []).append(outcome.score)
-    if as_json:
-        print_json(
-            {
-                "output": str(output),
-                "rows": result.rows,
-                "instructions": len(result.instructions),
-                "outcomes": len(result.outcomes),
-                "duplicates": result.duplicates,
-                "rejected": [{"line": row.line, "reason": row.reason} for row in result.rejected],
-                "candidates": {
-                    name: {"outcomes": len(scores), "mean_score": sum(scores) / len(scores)}
-                    for name, scores in candidates.items()
-                },
-            }
-        )
-        return
-    print_table(
-        ["candidate", "outcomes", "mean score"],
-        [(name, len(scores), f"{sum(scores) / len(scores):.3f}") for name, scores in candidates.items()],
-        numeric=["outcomes", "mean score"],
-    )
-    say(
-        f"{output}: {len(result.instructions)} instructions, {len(result.outcomes)} outcomes from "
-        f"{result.rows} rows; left out: {result.duplicates} duplicates, {len(result.rejected)} bad rows."
-    )
+@app.command("inspect", epilog="Example: modelsat import inspect logs/ -o outcomes --metric match")
+def import_inspect(
+    path: PathArgument,
+    output: TargetOption,
+    metric: MetricOption = None,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import logs of Inspect: an .eval or .json log, or a folder of them.
+
+    Needs the extra 'inspect'. A metric is a scorer's name, or SCORER/VALUE where it gives several values.
+    """
+    from modelsat.records.importers.inspect_logs import inspect_rows
+
+    constants = pairs("--set", set_, "VALUE")
+    rows = inspect_rows(path, metric=metric)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
 
 
-def _pairs(option: str, values: list[str] | None, meaning: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for value in values or []:
-        name, equals, content = value.partition("=")
-        if not equals or not name or not content:
-            raise DataError(f"{option} {value!r}: expected FIELD={meaning}.")
-        if name in pairs:
-            raise DataError(f"{option} names the field {name!r} twice; drop one of them.")
-        pairs[name] = content
-    return pairs
+@app.command("helm", epilog="Example: modelsat import helm benchmark_output/runs/ours -o outcomes")
+def import_helm(
+    path: PathArgument,
+    output: TargetOption,
+    metric: MetricOption = None,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import HELM's per-instance statistics: a run folder, or any folder above some."""
+    from modelsat.records.importers.helm import helm_rows
+
+    constants = pairs("--set", set_, "VALUE")
+    rows = helm_rows(path, metric=metric)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
+
+
+@app.command("routerbench", epilog="Example: modelsat import routerbench routerbench_0shot.csv -o outcomes")
+def import_routerbench(
+    path: PathArgument,
+    output: TargetOption,
+    trust_pickle: Annotated[
+        bool,
+        typer.Option("--trust-pickle", help="Read a pickle, which may run any code of whoever wrote it."),
+    ] = False,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import RouterBench's wide table: one row per prompt, one column of scores per model."""
+    from modelsat.records.importers.routerbench import routerbench_rows
+
+    constants = pairs("--set", set_, "VALUE")
+    rows = routerbench_rows(path, trust_pickle=trust_pickle)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
+
+
+@app.command("embedllm", epilog="Example: modelsat import embedllm train.csv -o outcomes")
+def import_embedllm(
+    path: PathArgument,
+    output: TargetOption,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a CSV file of EmbedLLM: prompt_id, model_name, label, prompt, category."""
+    from modelsat.records.importers.embedllm import embedllm_rows
+
+    constants, rows = pairs("--set", set_, "VALUE"), embedllm_rows(path)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)
+
+
+@app.command(
+    "llmrouter", epilog="Example: modelsat import llmrouter default_routing_train_data.jsonl -o outcomes"
+)
+def import_llmrouter(
+    path: PathArgument,
+    output: TargetOption,
+    set_: SetOption = None,
+    ending: EndingOption = None,
+    skip_bad: SkipOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import the routing data of LLMRouter (JSONL)."""
+    from modelsat.records.importers.llmrouter import llmrouter_rows
+
+    constants, rows = pairs("--set", set_, "VALUE"), llmrouter_rows(path)
+    bring_in(rows, output, constants, ending, skip_bad=skip_bad, replace=replace, as_json=as_json)

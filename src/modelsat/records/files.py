@@ -15,6 +15,20 @@ from modelsat.errors import DataError
 Format = TypeVar("Format", bound=BaseModel)
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file as it is.
+
+    Raises:
+        DataError: It is missing or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check the path.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 
@@ -22,13 +36,9 @@ def read_text(path: Path) -> str:
         DataError: It is missing, unreadable or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the path.") from None
+        return read_bytes(path).decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8.") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -161,6 +161,18 @@ class OutcomeDirectory:
             )
         return cls(path=folder, instructions=instructions, outcomes=outcomes)
 
+    @classmethod
+    def find(cls, path: Path | str) -> "OutcomeDirectory | None":
+        """Read the folder if it holds instructions or outcomes; None where there is nothing yet. Errors as `load`."""
+        folder = Path(path)
+        begun = [folder / f"{stem}{ending}" for stem in ("instructions", "outcomes") for ending in ENDINGS]
+        return cls.load(folder) if any(file.exists() for file in begun) else None
+
+    @property
+    def ending(self) -> str:
+        """The ending of its files."""
+        return _find(self.path, "outcomes").suffix
+
     @staticmethod
     def save(
         path: Path | str,
@@ -169,7 +181,11 @@ class OutcomeDirectory:
         *,
         ending: str = ".parquet",
     ) -> None:
-        """Write both files into a folder, which is made where it does not exist."""
+        """Write both files into a folder, which is made where it does not exist.
+
+        Instructions first: whoever reads in between, or after a crash in between, finds the instruction of every
+        outcome.
+        """
         folder = Path(path)
         write_instructions(folder / f"instructions{ending}", instructions)
         write_outcomes(folder / f"outcomes{ending}", outcomes)

@@ -26,12 +26,12 @@ def test_rows_under_other_names_become_instructions_and_outcomes(tmp_path: Path)
         ("b", 0.0, None, "ours"),
         ("a", 0.5, 7.0, "ours"),
     ]
-    assert (result.rows, result.duplicates, result.rejected) == (3, 0, ())
+    assert (result.rows, result.duplicates, result.rejected) == (3, (), ())
 
 
 def test_a_repeated_result_is_counted_and_left_out(tmp_path: Path) -> None:
     result = import_rows(csv_rows(_csv(tmp_path, "candidate,text,score\na,What?,1\na,What?,0\n")))
-    assert result.duplicates == 1
+    assert [(row.line, row.candidate) for row in result.duplicates] == [(3, "a")]
     assert [row.score for row in result.outcomes] == [1.0]
 
 
@@ -44,7 +44,7 @@ def test_rejected_rows_are_named_by_the_line_they_begin_at(tmp_path: Path) -> No
     reasons = [row.reason for row in result.rejected]
     assert "score is 9.0" in reasons[0]
     assert "2 cells under 3 columns" in reasons[1]
-    assert "model is missing" in reasons[2]
+    assert "--set candidate=NAME" in reasons[2]
     assert "text is missing" in reasons[3]
     assert "'maybe'; expected a number" in reasons[4]
     assert len(result.outcomes) == 1
@@ -95,3 +95,11 @@ def test_unknown_and_doubled_fields_are_errors(tmp_path: Path) -> None:
 def test_a_file_without_header_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no header"):
         list(csv_rows(_csv(tmp_path, "")))
+
+
+def test_a_cell_that_is_not_utf8_costs_its_own_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_bytes(b"candidate,text,score\na,What?,1\na,caf\xe9?,1\na,Why?,1\n")
+    result = import_rows(csv_rows(path))
+    assert [(row.line, "not UTF-8" in row.reason) for row in result.rejected] == [(3, True)]
+    assert [row.text for row in result.instructions] == ["What?", "Why?"]
