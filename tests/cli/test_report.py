@@ -1,0 +1,93 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from modelsat.cli.main import app
+from modelsat.cli.report import moment
+from modelsat.errors import DataError
+from modelsat.gateway.keys import create_key
+from modelsat.gateway.store.database import store_url, using_store, writing
+from modelsat.gateway.store.rows import save_records
+from tests.gateway.store.samples import decision, feedback, usage
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "gateway.db"
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{path}")
+    now = time.time()
+    with using_store(store_url()) as engine:
+        made, _ = create_key(engine, name="app", now=now)
+        with writing(engine) as connection:
+            save_records(
+                connection,
+                [
+                    decision("a", at=now - 60, candidate="fair", key_id=made.id),
+                    usage("a", candidate="fair", cost=0.001),
+                    feedback("a", 1.0),
+                    decision("b", at=now - 60),
+                    usage("b", cost=None),
+                    decision("old", at=now - 30 * 86_400),
+                ],
+            )
+    return path
+
+
+def test_a_report_tells_cost_quality_and_shares() -> None:
+    result = runner.invoke(app, ["report"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "2 decisions" in result.stdout
+    assert "95.0% less than always asking the strongest" in result.stdout
+    assert "1.00 times" not in result.stdout
+    assert "always the strongest: dear" in result.stdout
+    assert "1 answers of unknown cost" in result.stdout
+    assert "Quality by feedback" in result.stdout
+
+
+def test_json_is_alone_on_stdout_and_a_page_is_written_beside_it(tmp_path: Path) -> None:
+    page = tmp_path / "new" / "report.html"
+    result = runner.invoke(app, ["report", "--since", "8w", "--json", "--html", str(page)])
+    assert json.loads(result.stdout)["decisions"] == 3
+    assert "<svg" in page.read_text()
+
+
+def test_one_keys_traffic_is_reported_alone() -> None:
+    report = json.loads(runner.invoke(app, ["report", "--key", "app", "--json"]).stdout)
+    assert (report["decisions"], report["candidates"][0]["candidate"]) == (1, "fair")
+    assert "no key 'nobody'" in runner.invoke(app, ["report", "--key", "nobody"]).stderr
+
+
+def test_an_empty_period_says_so() -> None:
+    result = runner.invoke(app, ["report", "--since", "2001-01-01", "--until", "2001-02-01"])
+    assert (result.exit_code, result.stdout.startswith("No decisions from 2001-01-01")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30m", 1e9 - 1_800),
+        ("7d", 1e9 - 604_800),
+        ("2001-09-09", 999_993_600),
+        ("2001-09-09T01:46:40", 1e9),
+        ("2001-09-09T03:46:40+02:00", 1e9),
+    ],
+)
+def test_moments_are_ages_or_dates(text: str, expected: float) -> None:
+    assert moment(text, 1e9) == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "-7d", "7 d", "99999w", "2026-13-01"])
+def test_other_moments_are_refused(text: str) -> None:
+    with pytest.raises(DataError, match="is no time"):
+        moment(text, 1e9)
+
+
+def test_a_period_that_ends_before_it_begins_is_refused() -> None:
+    result = runner.invoke(app, ["report", "--since", "1h", "--until", "2h"])
+    assert result.exit_code == 1
+    assert "is not before" in result.stderr
