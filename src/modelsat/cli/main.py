@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, tune, zoo
+from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, serve, tune, zoo
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.command("report", epilog="Example: modelsat report --since 7d --html report.html")(report.report)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,111 @@
+"""`modelsat serve`: the router behind an OpenAI-compatible API."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelsat.cli.output import say
+from modelsat.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from modelsat.gateway.settings import GatewaySettings
+    from modelsat.routing.scorer import Scorer
+
+EXAMPLES = (
+    "Examples: modelsat serve --zoo zoo.toml | modelsat serve --zoo zoo.toml --policy cheapest-above=0.6 --port 9000 "
+    "| modelsat serve --config gateway.toml"
+)
+_NEEDED = ("httpx", "prometheus_client", "starlette", "uvicorn")
+
+
+def serve(
+    zoo: Annotated[
+        Path | None,
+        typer.Option("--zoo", metavar="FILE", help="Zoo file with the endpoints.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Settings (TOML); options go before it.", show_default=False
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="What model `auto` prefers: best, cheapest-above=0.6 or value=0.01.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Route and record, but let this one answer.", show_default=False),
+    ] = None,
+    route_timeout_ms: Annotated[
+        float | None,
+        typer.Option(help="Later than this, the best single candidate answers.", show_default="1000"),
+    ] = None,
+    log_prompts: Annotated[
+        bool | None,
+        typer.Option("--log-prompts", help="Keep what users write in logs and store.", show_default=False),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Tuned router; the shipped one by default.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve an OpenAI-compatible API that answers each request with the candidate most likely to get it right."""
+    _require_extra()
+    from modelsat.gateway.settings import load_settings
+
+    settings = load_settings(
+        config,
+        {
+            "zoo": zoo,
+            "policy": policy,
+            "host": host,
+            "port": port,
+            "shadow": shadow,
+            "route_timeout_ms": route_timeout_ms,
+            "log_prompts": log_prompts,
+            "checkpoint": checkpoint,
+        },
+    )
+    _serve(settings)
+
+
+def _serve(settings: "GatewaySettings") -> None:
+    from modelsat.capability.zoo import ModelZoo
+    from modelsat.gateway.fleet import make_fleet
+    from modelsat.gateway.gateway import Gateway
+    from modelsat.gateway.memory import MemoryJournal, OpenDoor
+    from modelsat.gateway.serving import log_as_json, require_loopback, run
+    from modelsat.gateway.upstream import make_transport
+
+    require_loopback(settings.host)
+    fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
+
+    def load_scorer() -> "Scorer":
+        from modelsat.network.load import load_scorer
+
+        return load_scorer(settings.checkpoint)
+
+    gateway = Gateway(
+        settings=settings,
+        fleet=fleet,
+        journal=MemoryJournal(),
+        doorkeeper=OpenDoor(),
+        transport=make_transport(),
+    )
+    log_as_json()
+    say(f"http://{settings.host}:{settings.port}/v1: {len(fleet.zoo)} candidates, policy {settings.policy}.")
+    say("warning: no API keys: everyone on this machine may use the candidates.")
+    run(gateway, load_scorer)
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in _NEEDED):
+        raise MissingExtraError("serve", "the gateway")

@@ -1,0 +1,110 @@
+"""`/v1/chat/completions` and `/v1/completions`: decide, carry out, close the books."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from modelsat.gateway.asgi import ClientLeft, Receive, Reply, Scope, Send, receive_json, while_connected
+from modelsat.gateway.body import read_body
+from modelsat.gateway.books import close_books
+from modelsat.gateway.conversations import Turn, read_turn
+from modelsat.gateway.errors import GatewayError
+from modelsat.gateway.exchange import CLIENT_LEFT, Exchange
+from modelsat.gateway.fleet import Fleet
+from modelsat.gateway.gateway import Gateway
+from modelsat.gateway.logs import logger
+from modelsat.gateway.relay import BrokenAnswerError
+from modelsat.gateway.request import ClientRequest, Kind, read_request
+
+
+class Completions:
+    """One of the two APIs, as an ASGI application.
+
+    Args:
+        gateway: Its parts.
+        kind: Which API, as the end of its path.
+    """
+
+    def __init__(self, gateway: Gateway, kind: Kind) -> None:
+        self._gateway = gateway
+        self._kind: Kind = kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        reply = Reply(send)
+        exchange = Exchange(started=self._gateway.clock())
+        try:
+            exchange.caller = await self._gateway.admit(scope)
+            raw = await receive_json(scope, receive, limit=self._gateway.settings.max_body_bytes)
+            exchange.request = read_request(self._kind, read_body(raw))
+            await while_connected(receive, self._within_deadline(self._answer(scope, exchange, reply)))
+        except ClientLeft:
+            exchange.status = CLIENT_LEFT
+        except asyncio.CancelledError:
+            # The server is being stopped, and has waited long enough.
+            exchange.status = CLIENT_LEFT
+            raise
+        except GatewayError as error:
+            await self._fail(error, exchange, reply)
+        except BrokenAnswerError:
+            await self._fail(_broken(exchange), exchange, reply)
+        except Exception:
+            logger.exception("fault", extra={"modelsat_fields": {"decision": exchange.id}})
+            fault = GatewayError("The gateway failed; its log knows more.", status=500, code="gateway_fault")
+            await self._fail(fault, exchange, reply)
+        finally:
+            close_books(self._gateway, exchange, path=f"/v1/{self._kind}")
+
+    async def _within_deadline(self, work: Coroutine[Any, Any, None]) -> None:
+        deadline_s = self._gateway.settings.deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                await work
+        except TimeoutError:
+            raise GatewayError(
+                f"No whole answer within {deadline_s:g} s.", status=504, code="deadline_exceeded"
+            ) from None
+
+    async def _answer(self, scope: Scope, exchange: Exchange, reply: Reply) -> None:
+        gateway, request = self._gateway, exchange.request
+        assert request is not None
+        async with gateway.admission.place():
+            fleet = gateway.fleet
+            turn = None
+            if gateway.settings.sticky:
+                turn = read_turn(request.messages, f"{exchange.caller.key_id} {request.user}")
+            order = await self._decide(exchange, request, turn, fleet)
+            await gateway.relay.carry_out(
+                exchange, request, order, fleet=fleet, headers=scope["headers"], reply=reply
+            )
+            if exchange.shadow is None and exchange.status < 400:
+                gateway.conversations.remember(turn, exchange.candidate)
+
+    async def _decide(
+        self, exchange: Exchange, request: ClientRequest, turn: Turn | None, fleet: Fleet
+    ) -> tuple[str, ...]:
+        """Make and note the decision; the candidates to try, in order."""
+        gateway = self._gateway
+        choice = await gateway.choose(request, exchange.caller, turn, fleet)
+        exchange.choice, exchange.fleet = choice, fleet
+        exchange.conversation = None if turn is None else turn.conversation
+        exchange.route_ms = 1000 * (gateway.clock() - exchange.started)
+        order = choice.order
+        if gateway.settings.shadow is not None and choice.origin != "named":
+            exchange.shadow = gateway.settings.shadow
+            order = (gateway.settings.shadow,)
+        exchange.candidate = order[0]
+        gateway.write(exchange.decision_record(at=gateway.now(), keep_prompt=gateway.settings.log_prompts))
+        return order
+
+    async def _fail(self, error: GatewayError, exchange: Exchange, reply: Reply) -> None:
+        exchange.status, exchange.error = error.status, error.code
+        if reply.status is None:
+            await reply.error(error, exchange.headers())
+        else:
+            await reply.broken(error)
+
+
+def _broken(exchange: Exchange) -> GatewayError:
+    name, reason = exchange.failures[-1]
+    return GatewayError(f"{name} {reason}.", status=exchange.status, code="answer_broken_off")

@@ -1,0 +1,192 @@
+"""From a request to the order in which candidates are tried.
+
+Constraints first, then scores, then the policy, then the conversation. Knows nothing of HTTP and of who is up: breakers
+are asked when candidates are called.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelsat.gateway.constraints import Demand, removed_by_constraints, require_one
+from modelsat.gateway.conversations import stays
+from modelsat.gateway.errors import GatewayError
+from modelsat.gateway.fleet import Fleet
+from modelsat.gateway.records import Origin
+from modelsat.routing.policy import RoutingPolicy, choose
+from modelsat.routing.pricing import expected_price
+from modelsat.routing.reasons import explain
+from modelsat.routing.router import tasks_that_spoke
+from modelsat.types import RankedCandidate, RoutingDecision, ScoreMatrix
+
+UNPRICED = "no expected price, which this policy needs"
+STAYED = "The conversation stays with the candidate of its last answer."
+BY_LEVEL = "The router gave no scores for this request; overall level decided."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Who is to answer, and why.
+
+    Attributes:
+        policy: As text; "named" where the client named a candidate.
+        origin: Who decided.
+        ranking: Most preferred first; empty where the client named a candidate.
+        order: Names of the candidates to try, in order.
+        removed: Why others were not considered.
+        level_only: Whether no exam task speaks for the request.
+        tasks: Exam tasks that spoke, with their weights.
+    """
+
+    policy: str
+    origin: Origin
+    order: tuple[str, ...]
+    ranking: tuple[RankedCandidate, ...] = ()
+    removed: Mapping[str, str] = field(default_factory=dict)
+    level_only: bool = False
+    tasks: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def candidate(self) -> str:
+        """The one chosen."""
+        return self.order[0]
+
+    @property
+    def score(self) -> float | None:
+        """Its Pr("Yes"); None where no router was asked."""
+        return None if not self.ranking or self.origin == "best-single" else self.ranking[0].probability
+
+
+NAMED = "named"
+
+
+def named_choice(name: str, fleet: Fleet, demand: Demand) -> Choice:
+    """The client's own choice; whether the request fits is then between it and the candidate.
+
+    Raises:
+        GatewayError: 403 where its key may not use the candidate, 400 where the candidate cannot be called or lacks
+            a tag that the gateway requires.
+    """
+    if demand.allowed is not None and name not in demand.allowed:
+        raise GatewayError(
+            f"This API key may not use {name!r}; ask for one that may, or write auto.",
+            status=403,
+            code="model_not_allowed",
+            param="model",
+        )
+    only = Demand(tokens=0, tags=demand.tags, relayed=demand.relayed)
+    candidate = fleet.zoo[name]
+    require_one([candidate], removed_by_constraints([candidate], only))
+    return Choice(policy=NAMED, origin="named", order=(name,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eligible:
+    """Who can take a request, before anyone is scored.
+
+    Attributes:
+        prices: [candidate] expected money over the zoo, NaN where unknown.
+        removed: Why others cannot, by candidate.
+    """
+
+    prices: NDArray[np.float64]
+    removed: Mapping[str, str]
+
+
+def find_eligible(fleet: Fleet, demand: Demand, policy: RoutingPolicy) -> Eligible:
+    """Apply the constraints.
+
+    Raises:
+        GatewayError: 400 that says which constraint removed whom, where nobody is left.
+    """
+    prices = _prices(fleet, demand)
+    removed = removed_by_constraints(fleet.zoo.candidates, demand)
+    if policy.needs_prices:
+        for name, price in zip(fleet.zoo.names, prices, strict=True):
+            if np.isnan(price):
+                removed.setdefault(name, UNPRICED)
+    require_one(fleet.zoo.candidates, removed)
+    return Eligible(prices=prices, removed=removed)
+
+
+def routed_choice(
+    fleet: Fleet,
+    eligible: Eligible,
+    policy: RoutingPolicy,
+    scores: ScoreMatrix | None,
+    *,
+    earlier: str | None = None,
+    margin: float = 0.0,
+) -> Choice:
+    """What the policy makes of the scores.
+
+    Args:
+        fleet: Who can be asked.
+        eligible: Who can take the request.
+        policy: What is preferred.
+        scores: One row over the fleet's zoo; None where the router failed or was late, so that levels decide.
+        earlier: Who gave the conversation's last answer; None for nobody.
+        margin: By which another one must be better to take over.
+    """
+    given = fleet.levels if scores is None else scores
+    kept = np.array([index for index, name in enumerate(given.candidates) if name not in eligible.removed])
+    compared = ScoreMatrix(
+        instruction_ids=given.instruction_ids,
+        candidates=tuple(given.candidates[index] for index in kept),
+        logits=given.logits[:, kept],
+        probabilities=given.probabilities[:, kept],
+    )
+    ranking = choose(compared, policy, prices=eligible.prices[None, kept])[0].ranking
+    origin: Origin = "best-single" if scores is None else "router"
+    before = next((ranked for ranked in ranking if ranked.candidate == earlier), None)
+    if (
+        before is not None
+        and before is not ranking[0]
+        and (scores is None or stays(before, ranking[0], policy, margin=margin))
+    ):
+        ranking = (before, *(ranked for ranked in ranking if ranked is not before))
+        origin = "conversation" if scores is not None else origin
+    evidence = given.evidence
+    return Choice(
+        policy=str(policy),
+        origin=origin,
+        order=tuple(ranked.candidate for ranked in ranking),
+        ranking=ranking,
+        removed=eligible.removed,
+        level_only=evidence is not None and bool(evidence.level_only[0]),
+        tasks=tasks_that_spoke(evidence, 0),
+    )
+
+
+def reasons_of(choice: Choice, fleet: Fleet, policy: RoutingPolicy, text: str) -> tuple[str, ...]:
+    """Why a routed choice was made, in sentences."""
+    if choice.origin == "conversation":
+        return (STAYED,)
+    if choice.origin == "best-single":
+        return (BY_LEVEL,)
+    decision = RoutingDecision(
+        instruction_id="", candidate=choice.candidate, policy=choice.policy, ranking=choice.ranking
+    )
+    return explain(
+        decision,
+        text=text,
+        policy=policy,
+        profiles=fleet.profiles,
+        tasks=choice.tasks,
+        level_only=choice.level_only,
+        excluded=(),
+        no_one_fits=False,
+    )
+
+
+def _prices(fleet: Fleet, demand: Demand) -> NDArray[np.float64]:
+    prices = []
+    for candidate, profile in zip(fleet.zoo.candidates, fleet.zoo.profiles, strict=True):
+        written = profile.mean_output_tokens
+        if written is not None and demand.output_tokens is not None:
+            written = min(written, demand.output_tokens)
+        price = expected_price(candidate, demand.tokens, written)
+        prices.append(np.nan if price is None else price)
+    return np.array(prices, dtype=np.float64)

@@ -1,0 +1,67 @@
+"""Who can be asked now: a zoo with its router and keys, replaced as a whole when the zoo file changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import environ
+
+from modelsat.capability.zoo import ModelZoo
+from modelsat.errors import DataError
+from modelsat.gateway.credentials import Credentials
+from modelsat.gateway.model_names import check_candidate_names
+from modelsat.gateway.settings import GatewaySettings
+from modelsat.routing.baselines import Level
+from modelsat.routing.router import Router
+from modelsat.routing.scorer import Scorer
+from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One version of what is served; a request keeps the one it began with.
+
+    Attributes:
+        zoo: The candidates.
+        credentials: Keys of their endpoints.
+        router: Scores them; None while its weights are loading.
+    """
+
+    zoo: ModelZoo
+    credentials: Credentials
+    router: Router | None = None
+
+    @cached_property
+    def profiles(self) -> Mapping[str, CapabilityProfile]:
+        """By candidate."""
+        return {profile.candidate: profile for profile in self.zoo.profiles}
+
+    @cached_property
+    def levels(self) -> ScoreMatrix:
+        """Scores by overall level alone, one row: what is left where the router says nothing."""
+        return Level().score([Instruction(id="level", text="")], self.zoo.profiles)
+
+    def with_scorer(self, scorer: Scorer) -> "Fleet":
+        """The fleet with a router that has worked out its cards."""
+        router = Router(scorer=scorer, zoo=self.zoo)
+        if len(self.zoo):
+            router.score(["Hello"])
+        return Fleet(zoo=self.zoo, credentials=self.credentials, router=router)
+
+
+def make_fleet(zoo: ModelZoo, settings: GatewaySettings, environment: Mapping[str, str] = environ) -> Fleet:
+    """Check that a zoo can be served, and fetch the keys of its endpoints.
+
+    Raises:
+        DataError: A candidate's name or key is missing or wrong, or nobody can be called.
+    """
+    check_candidate_names(zoo.names)
+    callable_ones = [candidate.name for candidate in zoo.candidates if candidate.endpoint is not None]
+    if not callable_ones:
+        raise DataError(
+            "no candidate of the zoo has an endpoint; give some one with `modelsat zoo add ... --endpoint URL`."
+        )
+    if settings.shadow is not None and settings.shadow not in callable_ones:
+        raise DataError(
+            f"shadow: {settings.shadow!r} is no candidate with an endpoint; choose of {', '.join(callable_ones)}."
+        )
+    return Fleet(zoo=zoo, credentials=Credentials(zoo.candidates, environment))

@@ -1,0 +1,233 @@
+"""The gateway's parts, put together once and shared by all requests; and how a request becomes a choice."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import httpx
+
+from modelsat.errors import ModelSatError
+from modelsat.gateway.admission import Admission
+from modelsat.gateway.asgi import Scope
+from modelsat.gateway.breaker import Breaker
+from modelsat.gateway.constraints import Demand
+from modelsat.gateway.conversations import Conversations, Turn
+from modelsat.gateway.decide import Choice, find_eligible, named_choice, routed_choice
+from modelsat.gateway.engine import RouterThread
+from modelsat.gateway.errors import GatewayError
+from modelsat.gateway.fleet import Fleet
+from modelsat.gateway.headers import first
+from modelsat.gateway.logs import log
+from modelsat.gateway.model_names import Target, read_model_name
+from modelsat.gateway.records import Caller, Doorkeeper, Journal, Record
+from modelsat.gateway.relay import Relay
+from modelsat.gateway.request import ClientRequest, parse_policy
+from modelsat.gateway.settings import GatewaySettings
+from modelsat.gateway.telemetry import Telemetry
+from modelsat.gateway.upstream import Upstream
+from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.scorer import Scorer
+from modelsat.types import Candidate, Instruction, ScoreMatrix
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """All that requests share.
+
+    Attributes:
+        settings: How it behaves.
+        fleet: Who can be asked; replaced as a whole.
+        journal: Where records go.
+        doorkeeper: Who may come in.
+        transport: What carries requests to endpoints.
+        open_door: Whether there are no API keys; the gateway then answers to names of this machine only.
+        clock: Seconds that never go back.
+        now: Seconds since 1970.
+    """
+
+    settings: GatewaySettings
+    fleet: Fleet
+    journal: Journal
+    doorkeeper: Doorkeeper
+    transport: httpx.AsyncBaseTransport
+    open_door: bool = True
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    telemetry: Telemetry = field(default_factory=Telemetry, init=False)
+    draining: bool = field(default=False, init=False)
+    scorer: Scorer | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.engine = RouterThread(
+            wait_ms=settings.batch_wait_ms,
+            batch_size=settings.batch_size,
+            observe=self.telemetry.batch.observe,
+        )
+        self.admission = Admission(
+            places=settings.max_concurrent, queue=settings.max_queue, timeout_s=settings.queue_timeout_s
+        )
+        self.conversations = Conversations(
+            ttl_s=settings.sticky_ttl_s, limit=settings.sticky_conversations, clock=self.clock
+        )
+        self._breakers: dict[tuple[str, str | None], Breaker] = {}
+        self.upstream = Upstream(self.transport, settings)
+        self.relay = Relay(
+            self.upstream, breaker=self.breaker, clock=self.clock, max_fallbacks=settings.max_fallbacks
+        )
+        self.telemetry.gauge(
+            "requests_working", "Requests that are worked on", lambda: self.admission.working
+        )
+        self.telemetry.gauge(
+            "requests_waiting", "Requests that wait for a place", lambda: self.admission.waiting
+        )
+        self.telemetry.gauge(
+            "router_waiting", "Requests that wait for the router", lambda: self.engine.waiting
+        )
+        self.telemetry.gauge("ready", "Whether the router is loaded", lambda: float(self.ready))
+        self.telemetry.breaker_states(self.breaker_states)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be routed."""
+        return self.fleet.router is not None and not self.draining
+
+    async def load(self, load_scorer: Callable[[], Scorer]) -> None:
+        """Load the router in its thread; requests by name are answered meanwhile.
+
+        Raises:
+            ModelSatError: It cannot be loaded.
+        """
+        scorer = await self.engine.run(load_scorer)
+        self.scorer = scorer
+        await self.serve(self.fleet)
+
+    async def serve(self, fleet: Fleet) -> None:
+        """Serve another fleet from now on; requests that have begun keep theirs."""
+        scorer = self.scorer
+        if scorer is not None and fleet.router is None:
+            fleet = await self.engine.run(lambda: fleet.with_scorer(scorer))
+        self.fleet = fleet
+
+    async def close(self) -> None:
+        """Write all records, close all connections, let the router's thread end."""
+        self.engine.close()
+        await self.upstream.close()
+        await self.journal.close()
+
+    async def admit(self, scope: Scope) -> Caller:
+        """Let a request in.
+
+        Raises:
+            GatewayError: 401, 403 or 429, as the doorkeeper says; 403 for a foreign name of this machine where
+                there are no keys.
+        """
+        if self.open_door:
+            # A page in a browser may give this machine a name of its own and then read answers as from its site.
+            host = (first(scope["headers"], b"host") or "").lower()
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if name not in LOOPBACK:
+                raise GatewayError(
+                    "Without API keys the gateway answers to localhost only; make one with `modelsat keys create`.",
+                    status=403,
+                    code="host_not_allowed",
+                )
+        return await self.doorkeeper.admit(first(scope["headers"], b"authorization"), self.now())
+
+    def breaker(self, candidate: Candidate) -> Breaker:
+        """The breaker of a candidate at its endpoint; a new endpoint begins anew."""
+        key = candidate.name, candidate.endpoint
+        if key not in self._breakers:
+            settings = self.settings
+            self._breakers[key] = Breaker(
+                window_s=settings.breaker_window_s,
+                requests=settings.breaker_requests,
+                error_rate=settings.breaker_error_rate,
+                open_s=settings.breaker_open_s,
+                clock=self.clock,
+            )
+        return self._breakers[key]
+
+    def breaker_states(self) -> Iterable[tuple[str, str]]:
+        """State of the breaker of every candidate that can be called."""
+        candidates = [candidate for candidate in self.fleet.zoo.candidates if candidate.endpoint]
+        return [(candidate.name, self.breaker(candidate).state) for candidate in candidates]
+
+    def write(self, record: Record) -> None:
+        """Hand a record to the journal; what it does not take is counted."""
+        if not self.journal.record(record):
+            self.telemetry.dropped.labels(type(record).__name__.removesuffix("Record").lower()).inc()
+
+    async def choose(self, request: ClientRequest, caller: Caller, turn: Turn | None, fleet: Fleet) -> Choice:
+        """Decide who is to answer a request.
+
+        Raises:
+            GatewayError: Nobody can or may, or the router is not loaded yet.
+        """
+        target = read_model_name(request.model, fleet.zoo.names)
+        demand = self.demand(request, caller)
+        if target.candidate is not None:
+            return named_choice(target.candidate, fleet, demand)
+        policy = self.policy_of(target, request.overrides.policy)
+        eligible = find_eligible(fleet, demand, policy)
+        scores = await self.scores(fleet, request.instruction)
+        return routed_choice(
+            fleet,
+            eligible,
+            policy,
+            scores,
+            earlier=self.conversations.answered_by(turn),
+            margin=self.settings.sticky_margin,
+        )
+
+    def demand(self, request: ClientRequest, caller: Caller) -> Demand:
+        """What a request asks of whoever answers it."""
+        overrides = request.overrides
+        return Demand(
+            tokens=request.tokens,
+            output_tokens=request.output_tokens,
+            modalities=request.modalities,
+            tools=request.tools,
+            tags=tuple(dict.fromkeys((*self.settings.require_tags, *overrides.tags))),
+            candidates=overrides.candidates,
+            allowed=caller.allowed_candidates,
+        )
+
+    def policy_of(self, target: Target, override: str | None) -> RoutingPolicy:
+        """The policy of a request: by `metadata.modelsat`, else by the model's name, else the default one."""
+        if override is not None:
+            return parse_policy(override, "metadata.modelsat.policy")
+        return target.policy or self.settings.routing_policy
+
+    async def scores(self, fleet: Fleet, instruction: Instruction | None) -> ScoreMatrix | None:
+        """Pr("Yes") of every candidate, one row; None where the router fails or is late.
+
+        Raises:
+            GatewayError: 503 while the router is loading.
+        """
+        if fleet.router is None:
+            raise GatewayError(
+                "The router is still loading; try again in a moment, or name a candidate.",
+                status=503,
+                code="not_ready",
+                retry_after=1.0,
+            )
+        if instruction is None:
+            reason = "no_text"
+        else:
+            try:
+                return await self.engine.score(
+                    fleet.router, instruction, timeout_s=self.settings.route_timeout_ms / 1000
+                )
+            except TimeoutError:
+                reason = "timeout"
+            except ModelSatError as error:
+                reason = "error"
+                log("router refused", error=str(error))
+            except Exception as error:
+                reason = "error"
+                log("router failed", error=type(error).__name__)
+        self.telemetry.router_failures.labels(reason).inc()
+        return None

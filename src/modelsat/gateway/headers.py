@@ -1,0 +1,102 @@
+"""Which headers pass, in either direction.
+
+What belongs to one connection stays with it, and what identifies somebody stays with whom it was meant for: a client's
+key never reaches an endpoint, an endpoint's cookies and account never reach a client.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+Headers = list[tuple[bytes, bytes]]
+
+_CONNECTION = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_NOT_UPSTREAM = _CONNECTION | {
+    b"authorization",
+    b"api-key",
+    b"x-api-key",
+    b"openai-organization",
+    b"openai-project",
+    b"cookie",
+    b"host",
+    b"content-length",
+    b"expect",
+    b"forwarded",
+    b"via",
+    b"x-real-ip",
+    b"origin",
+    b"referer",
+}
+_NOT_DOWNSTREAM = _CONNECTION | {
+    b"set-cookie",
+    b"date",
+    b"server",
+    b"alt-svc",
+    b"strict-transport-security",
+    b"www-authenticate",
+    b"authorization",
+    b"openai-organization",
+    b"openai-project",
+}
+_OURS = b"x-modelsat-"
+_FORWARDED = b"x-forwarded-"
+# ASCII that may stand in a header; a name's other characters are written as %XX.
+_PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
+
+
+def upstream_headers(
+    client: Iterable[tuple[bytes, bytes]], *, host: bytes, key: str | None, size: int
+) -> Headers:
+    """Headers of a request to an endpoint.
+
+    Args:
+        client: As the client sent them, names in lower case.
+        host: Of the endpoint.
+        key: Of the endpoint, if it has one.
+        size: Bytes of the body.
+    """
+    client = list(client)
+    barred = _NOT_UPSTREAM | _named_by_connection(client)
+    headers = [(b"host", host)]
+    headers += [
+        (name, value)
+        for name, value in client
+        if name not in barred and not name.startswith((_OURS, _FORWARDED))
+    ]
+    if key is not None:
+        headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
+    headers.append((b"content-length", str(size).encode()))
+    return headers
+
+
+def downstream_headers(upstream: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Headers of an answer to a client, names in lower case."""
+    lowered = [(name.lower(), value) for name, value in upstream]
+    barred = _NOT_DOWNSTREAM | _named_by_connection(lowered)
+    return [(name, value) for name, value in lowered if name not in barred and not name.startswith(_OURS)]
+
+
+def header_value(text: str) -> bytes:
+    """Text as a header can carry it."""
+    return quote(text, safe=_PLAIN).encode("ascii")
+
+
+def first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str | None:
+    """The first value of a header, or None."""
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    named = [value for name, value in headers if name == b"connection"]
+    return {token.strip().lower() for value in named for token in value.split(b",")}

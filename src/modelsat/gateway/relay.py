@@ -1,0 +1,180 @@
+"""Down a ranking until a candidate answers, and its answer to the client as it comes.
+
+A candidate is passed over when it cannot be reached, is late, or answers with a status that another candidate may do
+better than; never after a byte of its answer was relayed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from modelsat.gateway.asgi import Reply
+from modelsat.gateway.breaker import Breaker
+from modelsat.gateway.errors import GatewayError
+from modelsat.gateway.exchange import Exchange
+from modelsat.gateway.fleet import Fleet
+from modelsat.gateway.headers import Headers, first
+from modelsat.gateway.meter import Meter
+from modelsat.gateway.request import ClientRequest
+from modelsat.gateway.upstream import AttemptError, Upstream, UpstreamAnswer
+from modelsat.types import Candidate
+
+# The endpoint, not the request, is at fault: its key, its address, its load or itself.
+PASSED_OVER = frozenset({401, 402, 403, 404, 408, 425, 429})
+# An endpoint that refuses the gateway's key may repeat it: that answer is never shown.
+HIDDEN = frozenset({401, 403})
+TOO_MANY = 429
+EVENT_STREAM = "text/event-stream"
+
+
+class BrokenAnswerError(Exception):
+    """An answer ended before its end; the client's connection must be cut, so that it notices."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    candidate: str
+    reason: str
+    late: bool = False
+    status: int | None = None
+    retry_after: float | None = None
+
+
+class Relay:
+    """Carries out decisions.
+
+    Args:
+        upstream: Calls endpoints.
+        breaker: Of a candidate.
+        clock: Seconds that never go back.
+        max_fallbacks: Candidates tried after the first one failed.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        breaker: Callable[[Candidate], Breaker],
+        clock: Callable[[], float],
+        max_fallbacks: int,
+    ) -> None:
+        self._upstream = upstream
+        self._breaker = breaker
+        self._clock = clock
+        self._max_fallbacks = max_fallbacks
+
+    async def carry_out(
+        self,
+        exchange: Exchange,
+        request: ClientRequest,
+        order: tuple[str, ...],
+        *,
+        fleet: Fleet,
+        headers: Headers,
+        reply: Reply,
+    ) -> None:
+        """Get one of the candidates to answer.
+
+        Args:
+            exchange: What happens is noted there.
+            request: What was asked.
+            order: Names of the candidates, in the order of preference.
+            fleet: Where they are.
+            headers: The client's.
+            reply: Where the answer goes.
+
+        Raises:
+            GatewayError: Nobody answered.
+            BrokenAnswerError: An answer broke off after it had begun.
+        """
+        failures: list[_Failure] = []
+        waits: dict[str, float] = {}
+        only = len(order) == 1
+        for name in order:
+            if len(failures) > self._max_fallbacks:
+                break
+            breaker = self._breaker(fleet.zoo[name])
+            if not breaker.allow():
+                waits[name] = breaker.retry_after
+                continue
+            exchange.candidate, exchange.asked = name, self._clock()
+            answer = await self._ask(name, request, fleet, headers, breaker)
+            if isinstance(answer, UpstreamAnswer):
+                failure = _refusal(name, answer, only=only)
+                if failure is None:
+                    await self._pass_on(answer, exchange, breaker, reply)
+                    return
+                await answer.close()
+                answer = failure
+            failures.append(answer)
+            exchange.failures.append((name, answer.reason))
+        raise _nobody(failures, waits)
+
+    async def _ask(
+        self, name: str, request: ClientRequest, fleet: Fleet, headers: Headers, breaker: Breaker
+    ) -> UpstreamAnswer | _Failure:
+        candidate = fleet.zoo[name]
+        body = request.body.with_model(candidate.model or name)
+        try:
+            answer = await self._upstream.ask(
+                candidate, request.kind, body, key=fleet.credentials.key(name), headers=headers
+            )
+        except AttemptError as error:
+            breaker.failed()
+            return _Failure(name, str(error), late=error.late)
+        except BaseException:
+            breaker.left()
+            raise
+        if answer.status == TOO_MANY:
+            breaker.told_to_wait(answer.retry_after)
+        elif answer.status in PASSED_OVER or answer.status >= 500:
+            breaker.failed()
+        else:
+            breaker.succeeded()
+        return answer
+
+    async def _pass_on(
+        self, answer: UpstreamAnswer, exchange: Exchange, breaker: Breaker, reply: Reply
+    ) -> None:
+        exchange.status, exchange.first_byte = answer.status, self._clock()
+        stream = (first(answer.headers, b"content-type") or "").startswith(EVENT_STREAM)
+        exchange.meter = Meter(encoding=answer.encoding, stream=stream)
+        try:
+            await reply.start(answer.status, answer.headers + exchange.headers())
+            async for piece in answer.pieces():
+                exchange.meter.feed(piece)
+                await reply.piece(piece)
+        except AttemptError as error:
+            breaker.failed()
+            exchange.failures.append((exchange.candidate, str(error)))
+            exchange.status = 504 if error.late else 502
+            raise BrokenAnswerError from None
+        finally:
+            await answer.close()
+        await reply.end()
+        exchange.complete = True
+
+
+def _refusal(name: str, answer: UpstreamAnswer, *, only: bool) -> _Failure | None:
+    """Why an answer is not passed on; None where it is."""
+    status = answer.status
+    if status in HIDDEN:
+        return _Failure(name, f"refused the gateway's credentials (HTTP {status})", status=status)
+    # With nobody else to ask, the candidate's own words say most.
+    if only or (status < 500 and status not in PASSED_OVER):
+        return None
+    return _Failure(name, f"HTTP {status}", status=status, retry_after=answer.retry_after)
+
+
+def _nobody(failures: list[_Failure], waits: Mapping[str, float]) -> GatewayError:
+    told = [f"{failure.candidate}: {failure.reason}" for failure in failures]
+    told += [f"{name}: left alone after failures, for {wait:.0f} s more" for name, wait in waits.items()]
+    message = f"No candidate answered. {'; '.join(told)}."
+    if not failures:
+        wait = min(waits.values(), default=1.0)
+        return GatewayError(message, status=503, code="candidates_unavailable", retry_after=wait)
+    if all(failure.status == TOO_MANY for failure in failures):
+        asked = [failure.retry_after or 1.0 for failure in failures] + list(waits.values())
+        return GatewayError(message, status=429, code="candidates_busy", retry_after=min(asked))
+    if all(failure.late for failure in failures):
+        return GatewayError(message, status=504, code="candidates_late")
+    return GatewayError(message, status=502, code="candidates_failed")

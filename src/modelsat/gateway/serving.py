@@ -1,0 +1,97 @@
+"""A gateway on a socket: the server around the application, until it is told to stop."""
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from modelsat.errors import DataError
+from modelsat.gateway.app import create_app
+from modelsat.gateway.gateway import Gateway
+from modelsat.gateway.logs import JsonFormatter, logger
+from modelsat.routing.scorer import Scorer
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_loopback(host: str) -> None:
+    """Refuse to let everyone in from everywhere.
+
+    Raises:
+        DataError: The address is reached from other machines.
+    """
+    if not is_loopback(host):
+        raise DataError(
+            f"host is {host}: without API keys the gateway listens on this machine only; "
+            "make a key with `modelsat keys create`, or use --host 127.0.0.1."
+        )
+
+
+def run(gateway: Gateway, load_scorer: Callable[[], Scorer]) -> None:
+    """Serve until SIGTERM or SIGINT, and let answers that have begun come to their end.
+
+    Args:
+        gateway: What to serve.
+        load_scorer: Loads the router.
+
+    Raises:
+        ModelSatError: The router cannot be loaded, or the address is taken.
+    """
+    settings = gateway.settings
+    listener = _listen(settings.host, settings.port)
+    faults: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        faults.append(error)
+        server.should_exit = True
+
+    config = uvicorn.Config(
+        create_app(gateway, load_scorer, failed=failed),
+        # The one of its parsers that limits the size of a request's head.
+        http="h11",
+        h11_max_incomplete_event_size=settings.max_header_bytes,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if faults:
+        raise faults[0]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise DataError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); use another --port."
+        ) from None
+    return listener
+
+
+def log_as_json() -> None:
+    """Write all logs to stderr as JSON, a line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    for name, level in ((logger.name, logging.INFO), ("uvicorn", logging.WARNING)):
+        target = logging.getLogger(name)
+        target.handlers = [handler]
+        target.setLevel(level)
+        target.propagate = False

@@ -1,0 +1,253 @@
+"""A whole gateway in memory: real routing on a scorer by level, scripted endpoints, a client without sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from modelsat.capability.zoo import ModelZoo
+from modelsat.gateway.app import create_app
+from modelsat.gateway.fleet import make_fleet
+from modelsat.gateway.gateway import Gateway
+from modelsat.gateway.memory import MemoryJournal, OpenDoor
+from modelsat.gateway.records import DecisionRecord, Doorkeeper, UsageRecord
+from modelsat.gateway.settings import GatewaySettings
+from modelsat.routing.baselines import Level
+from modelsat.routing.scorer import Scorer
+from modelsat.types import Candidate
+from tests.profiles import profile
+
+Headers = list[tuple[bytes, bytes]]
+Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+def candidate(name: str, **fields: Any) -> Candidate:
+    given: dict[str, Any] = {
+        "endpoint": f"http://{name}.example/v1",
+        "input_price": 1.0,
+        "output_price": 1.0,
+    } | fields
+    return Candidate(name=name, **given)
+
+
+def zoo(*candidates: Candidate, levels: Sequence[float] = (0.9, 0.7, 0.2)) -> ModelZoo:
+    """Strongest first, priced 1, unless said otherwise."""
+    chosen = candidates or (
+        candidate("strong", output_price=10.0, model="strong-8b"),
+        candidate("middle"),
+        candidate("weak", input_price=0.0, output_price=0.0),
+    )
+    return ModelZoo(
+        (member, profile(member.name, {"law": level})) for member, level in zip(chosen, levels, strict=False)
+    )
+
+
+def chat(text: str = "Is this lawful?", model: str = "auto", **fields: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **fields}
+
+
+def answer_body(text: str = "Yes.", *, usage: bool = True) -> dict[str, Any]:
+    counted = {"usage": {"prompt_tokens": 11, "completion_tokens": 7}} if usage else {}
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}], **counted}
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body in pieces, that knows when it was closed; an exception among the pieces is raised."""
+
+    def __init__(self, *pieces: bytes | Exception | asyncio.Event) -> None:
+        self.pieces = pieces
+        self.closed = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, asyncio.Event):
+                await piece.wait()
+            elif isinstance(piece, Exception):
+                raise piece
+            else:
+                yield piece
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+@dataclass
+class Endpoints(httpx.AsyncBaseTransport):
+    """All endpoints: each host answers as scripted, by default with a short chat completion."""
+
+    script: dict[str, Answer] = field(default_factory=dict)
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def answers(self, name: str, status: int = 200, **fields: Any) -> None:
+        fields = fields or {"json": answer_body()}
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(status, **fields)
+
+        self.script[name] = answer
+
+    def fails(self, name: str, error: Exception) -> None:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            raise error
+
+        self.script[name] = answer
+
+    def hangs(self, name: str) -> None:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        self.script[name] = answer
+
+    @property
+    def asked(self) -> list[str]:
+        return [request.url.host.removesuffix(".example") for request in self.requests]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        name = request.url.host.removesuffix(".example")
+        if name not in self.script:
+            self.answers(name)
+        return await self.script[name](request)
+
+
+@dataclass
+class Reply:
+    """An answer of the gateway, piece by piece."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    pieces: list[bytes] = field(default_factory=list)
+    whole: bool = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.json()["error"]
+        return found
+
+
+@dataclass
+class Client:
+    """Speaks ASGI to the gateway, as a server does."""
+
+    app: Any
+    gateway: Gateway
+    endpoints: Endpoints
+    journal: MemoryJournal
+
+    async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.request("POST", path, raw, {"content-type": "application/json"} | (headers or {}))
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Reply:
+        return await self.request("GET", path, b"", headers or {})
+
+    async def chat(self, *args: Any, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
+        return await self.post("/v1/chat/completions", chat(*args, **fields), headers)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        raw: bytes,
+        headers: dict[str, str],
+        *,
+        leave: asyncio.Event | None = None,
+        reply: Reply | None = None,
+    ) -> Reply:
+        """Send a request; the client leaves when `leave` is set, and `reply` can be watched meanwhile."""
+        reply = Reply() if reply is None else reply
+        leave = leave or asyncio.Event()
+        sent = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal sent
+            if not sent:
+                sent = True
+                return {"type": "http.request", "body": raw, "more_body": False}
+            await leave.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                reply.status = message["status"]
+                reply.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                reply.pieces.append(message.get("body", b""))
+                reply.whole = not message.get("more_body", False)
+
+        fields = {"host": "localhost:8000"} | headers
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("localhost", 8000),
+            "client": ("127.0.0.1", 1),
+            "root_path": "",
+        }
+        await self.app(scope, receive, send)
+        return reply
+
+    @property
+    def decisions(self) -> list[DecisionRecord]:
+        return [record for record in self.journal.records if isinstance(record, DecisionRecord)]
+
+    @property
+    def usages(self) -> list[UsageRecord]:
+        return [record for record in self.journal.records if isinstance(record, UsageRecord)]
+
+
+@asynccontextmanager
+async def running(
+    members: ModelZoo | None = None,
+    *,
+    scorer: Callable[[], Scorer] = Level,
+    doorkeeper: Doorkeeper | None = None,
+    clock: Callable[[], float] | None = None,
+    environment: dict[str, str] | None = None,
+    ready: bool = True,
+    **settings: Any,
+) -> AsyncIterator[Client]:
+    """A gateway that has started."""
+    chosen = GatewaySettings.model_validate(settings)
+    endpoints, journal = Endpoints(), MemoryJournal()
+    gateway = Gateway(
+        settings=chosen,
+        fleet=make_fleet(members or zoo(), chosen, environment or {}),
+        journal=journal,
+        doorkeeper=doorkeeper or OpenDoor(),
+        transport=endpoints,
+        open_door=doorkeeper is None,
+        **({} if clock is None else {"clock": clock}),
+    )
+    app = create_app(gateway, scorer)
+    async with app.router.lifespan_context(app):
+        while ready and not gateway.ready:
+            await asyncio.sleep(0.001)
+        yield Client(app=app, gateway=gateway, endpoints=endpoints, journal=journal)
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
