@@ -233,7 +233,6 @@ async def running(
         journal=journal,
         doorkeeper=doorkeeper or OpenDoor(),
         transport=endpoints,
-        open_door=doorkeeper is None,
         **({} if clock is None else {"clock": clock}),
     )
     app = create_app(gateway, scorer)

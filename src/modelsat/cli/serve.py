@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.keys import StoreOption
 from modelsat.cli.output import say
 from modelsat.errors import MissingExtraError
 
@@ -16,7 +17,7 @@ EXAMPLES = (
     "Examples: modelsat serve --zoo zoo.toml | modelsat serve --zoo zoo.toml --policy cheapest-above=0.6 --port 9000 "
     "| modelsat serve --config gateway.toml"
 )
-_NEEDED = ("httpx", "prometheus_client", "starlette", "uvicorn")
+_NEEDED = ("alembic", "httpx", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
 
 
 def serve(
@@ -50,6 +51,7 @@ def serve(
         bool | None,
         typer.Option("--log-prompts", help="Keep what users write in logs and store.", show_default=False),
     ] = None,
+    store: StoreOption = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Tuned router; the shipped one by default.", show_default=False),
@@ -69,6 +71,7 @@ def serve(
             "shadow": shadow,
             "route_timeout_ms": route_timeout_ms,
             "log_prompts": log_prompts,
+            "store": store,
             "checkpoint": checkpoint,
         },
     )
@@ -77,13 +80,15 @@ def serve(
 
 def _serve(settings: "GatewaySettings") -> None:
     from modelsat.capability.zoo import ModelZoo
+    from modelsat.gateway.door import KeyDoor
     from modelsat.gateway.fleet import make_fleet
     from modelsat.gateway.gateway import Gateway
-    from modelsat.gateway.memory import MemoryJournal, OpenDoor
-    from modelsat.gateway.serving import log_as_json, require_loopback, run
+    from modelsat.gateway.keys import count_keys
+    from modelsat.gateway.serving import is_loopback, log_as_json, require_loopback, run
+    from modelsat.gateway.store.database import store_url, using_store
+    from modelsat.gateway.store.journal import StoreJournal
     from modelsat.gateway.upstream import make_transport
 
-    require_loopback(settings.host)
     fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
 
     def load_scorer() -> "Scorer":
@@ -91,17 +96,30 @@ def _serve(settings: "GatewaySettings") -> None:
 
         return load_scorer(settings.checkpoint)
 
-    gateway = Gateway(
-        settings=settings,
-        fleet=fleet,
-        journal=MemoryJournal(),
-        doorkeeper=OpenDoor(),
-        transport=make_transport(),
-    )
-    log_as_json()
-    say(f"http://{settings.host}:{settings.port}/v1: {len(fleet.zoo)} candidates, policy {settings.policy}.")
-    say("warning: no API keys: everyone on this machine may use the candidates.")
-    run(gateway, load_scorer)
+    with using_store(store_url(settings.store)) as engine:
+        made, _ = count_keys(engine)
+        if not made:
+            require_loopback(settings.host)
+            say(
+                "warning: no API keys: everyone on this machine may use the candidates (`modelsat keys create`)."
+            )
+        door = KeyDoor(engine, open_without_keys=is_loopback(settings.host))
+        gateway = Gateway(
+            settings=settings,
+            fleet=fleet,
+            journal=StoreJournal(engine),
+            doorkeeper=door,
+            transport=make_transport(),
+        )
+        log_as_json()
+        say(
+            f"http://{settings.host}:{settings.port}/v1: {len(fleet.zoo)} candidates, policy {settings.policy}."
+        )
+        door.start()
+        try:
+            run(gateway, load_scorer)
+        finally:
+            door.close()
 
 
 def _require_extra() -> None:

@@ -42,7 +42,6 @@ class Gateway:
         journal: Where records go.
         doorkeeper: Who may come in.
         transport: What carries requests to endpoints.
-        open_door: Whether there are no API keys; the gateway then answers to names of this machine only.
         clock: Seconds that never go back.
         now: Seconds since 1970.
     """
@@ -52,7 +51,6 @@ class Gateway:
     journal: Journal
     doorkeeper: Doorkeeper
     transport: httpx.AsyncBaseTransport
-    open_door: bool = True
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     telemetry: Telemetry = field(default_factory=Telemetry, init=False)
@@ -124,7 +122,7 @@ class Gateway:
             GatewayError: 401, 403 or 429, as the doorkeeper says; 403 for a foreign name of this machine where
                 there are no keys.
         """
-        if self.open_door:
+        if self.doorkeeper.open:
             # A page in a browser may give this machine a name of its own and then read answers as from its site.
             host = (first(scope["headers"], b"host") or "").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host

@@ -39,6 +39,8 @@ class MemoryJournal:
 class OpenDoor:
     """Lets everyone in: for a gateway that listens on loopback only."""
 
+    open = True
+
     async def admit(self, authorization: str | None, now: float) -> Caller:
         """Let a request in, whatever it carries."""
         return Caller()

@@ -138,6 +138,11 @@ class Caller:
 class Doorkeeper(Protocol):
     """Who may come in, how often, and for how much money."""
 
+    @property
+    def open(self) -> bool:
+        """Whether everyone is let in, because there are no keys."""
+        ...
+
     async def admit(self, authorization: str | None, now: float) -> Caller:
         """Let a request in; counts it against its key's rate.
 

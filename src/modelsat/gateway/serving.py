@@ -2,8 +2,11 @@
 
 import ipaddress
 import logging
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -12,6 +15,8 @@ from modelsat.gateway.app import create_app
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.logs import JsonFormatter, logger
 from modelsat.routing.scorer import Scorer
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def is_loopback(host: str) -> bool:
@@ -66,10 +71,33 @@ def run(gateway: Gateway, load_scorer: Callable[[], Scorer]) -> None:
         access_log=False,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, stopping=lambda: setattr(gateway, "draining", True))
     server.run(sockets=[listener])
     if faults:
         raise faults[0]
+
+
+class _Server(uvicorn.Server):
+    """Ends with its caller's own end, not with the signal's: what comes after it is still done."""
+
+    def __init__(self, config: uvicorn.Config, *, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second SIGINT stops at once."""
+        self._stopping()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while serving."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,6 +26,10 @@ class GatewaySettings(BaseModel):
 
     format: Literal["modelsat-gateway/1"] = FORMAT
     zoo: Path | None = Field(None, description="Zoo file; a relative path is taken from the settings file")
+    store: str | None = Field(
+        None,
+        description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
+    )
     checkpoint: Path | None = Field(None, description="Tuned router; the shipped one by default")
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on")
