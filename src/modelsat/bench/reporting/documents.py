@@ -1,0 +1,186 @@
+"""The documents that a released result is written into: the README's numbers and the page of results.
+
+Both are written from a summary, so that the few KB that a release keeps are all they rest on.
+"""
+
+from collections.abc import Iterable
+
+from modelsat.bench.reporting.findings import with_interval
+from modelsat.bench.reporting.methods import (
+    BEST_SINGLE,
+    ORACLE,
+    OWN,
+    Row,
+    distinct,
+    headline_part,
+    number,
+    own_row,
+    part_name,
+    records,
+    role,
+    strongest_rival,
+    zoo_names,
+    zoo_rows,
+)
+from modelsat.bench.reporting.numbers import UNDEFINED, count, percent, write_cell
+from modelsat.bench.reporting.observations import findings
+from modelsat.bench.reporting.sections import (
+    SECTIONS,
+    VERDICT_HEADINGS,
+    absent,
+    by_verdict,
+    origin,
+)
+from modelsat.bench.reporting.summary import LEFT_OUT, summarise
+from modelsat.bench.reporting.views import View, markdown, method_view, stream_view, table_view
+from modelsat.bench.results import BenchmarkResult, Cell
+from modelsat.errors import DataError
+
+
+def readme_section(result: BenchmarkResult) -> str:
+    """The README's numbers as Markdown, without a heading.
+
+    Args:
+        result: Of the test split.
+
+    Raises:
+        DataError: It is of the development split, or holds no zoos.
+    """
+    summary = _released(result)
+    rows = zoo_rows(summary)
+    lost = by_verdict(findings(summary)).get(VERDICT_HEADINGS["lost"], [])
+    return "\n".join(
+        (
+            f"{count(number(rows[0], 'n'))} instructions ({part_name(str(rows[0]['part']))}), means over "
+            f'{len(zoo_names(summary))} zoos. "Unseen" candidates are known by their exam only. Gain: points over the '
+            "best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
+            "intervals.",
+            "",
+            markdown(_methods(summary), level=0),
+            "Model-SAT by zoo, beside the strongest rival there:",
+            "",
+            markdown(_zoos(summary), level=0),
+            "Where a rival wins:",
+            "",
+            *(f"- {text}" for text in lost),
+        )
+    )
+
+
+def results_page(result: BenchmarkResult, source: str) -> str:
+    """The page of results as Markdown.
+
+    Args:
+        result: Of the test split.
+        source: The file that it is kept in, to be named on the page.
+
+    Raises:
+        DataError: See `readme_section`.
+    """
+    summary = _released(result)
+    lines = [
+        "# Results",
+        "",
+        f"Written from `{source}`. [How this is measured, and how to read it](benchmark.md).",
+        "",
+    ]
+    for heading, texts in by_verdict(findings(summary)).items():
+        lines += [f"## {heading}", "", *(f"- {text}" for text in texts), ""]
+    # Of these tables a summary keeps the rows that speak; other tables are short.
+    shortened: dict[str, list[View | None]] = {
+        "zoos": [method_view(summary), _zoos(summary), _parts(summary)],
+        "stream": [stream_view(summary)],
+    }
+    for section in SECTIONS:
+        tables = [table for table in map(summary.table, section.tables) if table is not None]
+        if tables:
+            lines += [f"## {section.heading}", "", section.reading, ""]
+        for table in tables:
+            views = shortened.get(table.name, [table_view(table)])
+            lines += [markdown(view, level=3) for view in views if view is not None]
+    missing = absent(summary, never_kept=LEFT_OUT)
+    if missing:
+        lines += [f"Not run: {'; '.join(missing)}.", ""]
+    lines += ["## How to compute it again", "", f"    {summary.command}", ""]
+    lines += [f"- {name}: {text}" for name, text in origin(summary)]
+    return "\n".join(lines) + "\n"
+
+
+def _released(result: BenchmarkResult) -> BenchmarkResult:
+    if result.split != "test":
+        raise DataError(
+            f"the result is of the {result.split} split; documents are written from one of the test split: "
+            "modelsat bench --split test."
+        )
+    if not zoo_rows(result):
+        raise DataError("the result has no table of zoos, on which documents rest; run the whole suite.")
+    return summarise(result)
+
+
+def _methods(summary: BenchmarkResult) -> View:
+    ranking = records(summary, "ranking")
+    part = headline_part(ranking)
+    quality = {(row["method"], row["candidates"]): row for row in ranking if row["part"] == part}
+    shown = [row for row in zoo_rows(summary) if row["method"] != ORACLE]
+    shown.sort(key=lambda row: (role(str(row["method"])) == "control", -number(row, "gain")))
+    return View(
+        title="By method",
+        note="",
+        headings=("method", "AUC seen", "AUC unseen", "ECE seen / unseen", "gain", "lead"),
+        numeric=frozenset(range(1, 6)),
+        rows=tuple(
+            (
+                str(row["method"]),
+                *(_quality(quality.get((row["method"], group)), "auc") for group in ("seen", "unseen")),
+                " / ".join(
+                    _quality(quality.get((row["method"], group)), "ece") for group in ("seen", "unseen")
+                ),
+                with_interval(row, "gain"),
+                UNDEFINED if row["lead"] is None else with_interval(row, "lead"),
+            )
+            for row in shown
+        ),
+        marked=frozenset(place for place, row in enumerate(shown) if row["method"] == OWN),
+    )
+
+
+def _quality(row: Row | None, column: str) -> str:
+    return UNDEFINED if row is None else write_cell(column, row[column])
+
+
+def _zoos(summary: BenchmarkResult) -> View:
+    return _beside("By zoo", "zoo", [(zoo, zoo_rows(summary, zoo)) for zoo in zoo_names(summary)])
+
+
+def _parts(summary: BenchmarkResult) -> View:
+    parts = distinct(row["part"] for row in records(summary, "zoos"))
+    return _beside(
+        "By part, mean over the zoos",
+        "part",
+        [(part_name(part), zoo_rows(summary, part=part)) for part in parts],
+    )
+
+
+def _beside(title: str, index: str, groups: Iterable[tuple[str, list[dict[str, Cell]]]]) -> View:
+    """The router beside the strongest rival, for groups of rows."""
+    return View(
+        title=title,
+        note="",
+        headings=(index, BEST_SINGLE, "routed", "gain", "strongest rival", "lead over it", ORACLE),
+        numeric=frozenset({1, 2, 3, 5, 6}),
+        rows=tuple(_line(name, rows) for name, rows in groups),
+    )
+
+
+def _line(name: str, rows: list[dict[str, Cell]]) -> tuple[str, ...]:
+    own, rival = own_row(rows), strongest_rival(rows)
+    accuracy = {str(row["method"]): percent(number(row, "accuracy")) for row in rows}
+    return (
+        name,
+        accuracy.get(BEST_SINGLE, UNDEFINED),
+        accuracy.get(OWN, UNDEFINED),
+        UNDEFINED if own is None else with_interval(own, "gain"),
+        UNDEFINED if rival is None else str(rival["method"]),
+        UNDEFINED if rival is None or rival["lead"] is None else with_interval(rival, "lead"),
+        accuracy.get(ORACLE, UNDEFINED),
+    )
