@@ -115,8 +115,8 @@ def tiny_backbone(backbone_folder: Callable[[str], Path]) -> Callable[..., Backb
     return load
 
 
-def save_encoder(folder: Path) -> Path:
-    """Write a tiny random BERT encoder with a tokenizer of letters."""
+def letter_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer with one token per letter, as BERT marks texts and pairs."""
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = list("abcdefghijklmnopqrstuvwxyz0123456789.,:%\"'?")
     words = [*marks, *letters, *[f"##{letter}" for letter in letters]]
@@ -129,21 +129,32 @@ def save_encoder(folder: Path) -> Path:
     )
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     core.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    torch.manual_seed(1)
-    model = BertModel(
-        BertConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=24,
-            max_position_embeddings=256,
-        )
-    )
-    model.save_pretrained(folder)
-    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
+    )
+
+
+def small_bert(tokenizer: PreTrainedTokenizerFast, **settings: Any) -> BertConfig:
+    """A configuration of two narrow layers."""
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=256,
+        **settings,
+    )
+
+
+def save_encoder(folder: Path) -> Path:
+    """Write a tiny random BERT encoder with a tokenizer of letters."""
+    tokenizer = letter_tokenizer()
+    torch.manual_seed(1)
+    BertModel(small_bert(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

@@ -1,7 +1,5 @@
 """Baselines on data whose answer is known: candidates that are good at one subject each."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -17,41 +15,10 @@ from modelsat.routing.embedding_baselines import (
     NearestNeighbours,
 )
 from modelsat.routing.scorer import Scorer
-from modelsat.types import CapabilityProfile, FloatArray, Instruction
+from modelsat.types import CapabilityProfile
 from tests.profiles import profile
+from tests.routing.small_world import CANDIDATES, GOOD_AT, PROFILES, SUBJECTS, TEST, TUNING, embed
 
-SUBJECTS = ("law", "maths", "code")
-CANDIDATES = ("coder", "jurist", "mathematician")
-GOOD_AT = {"coder": "code", "jurist": "law", "mathematician": "maths"}
-
-
-def embed(texts: Sequence[str]) -> FloatArray:
-    """Subjects are far apart; texts within one differ a little."""
-    vectors = np.zeros((len(texts), 8), dtype=np.float32)
-    for row, text in enumerate(texts):
-        subject, number = text.split()
-        vectors[row, SUBJECTS.index(subject)] = 1.0
-        vectors[row, 3 + int(number) % 5] = 0.2
-    unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
-
-
-def table_of(numbers: range) -> OutcomeTable:
-    rows = tuple(
-        Instruction(id=f"{subject}/{number}", text=f"{subject} {number}", dataset="tiny", task=subject)
-        for subject in SUBJECTS
-        for number in numbers
-    )
-    scores = np.array([[GOOD_AT[name] == row.task for name in CANDIDATES] for row in rows], dtype=np.float32)
-    # One lucky answer makes the jurist the best single candidate.
-    scores[-1, 1] = 1.0
-    return OutcomeTable(
-        instructions=rows, candidates=CANDIDATES, scores=scores, output_tokens=np.full(3, np.nan, np.float32)
-    )
-
-
-TUNING, TEST = table_of(range(20)), table_of(range(20, 25))
-PROFILES = tuple(profile(name, {GOOD_AT[name]: 0.9}) for name in CANDIDATES)
 FITTED: dict[str, Scorer] = {
     "neighbours": NearestNeighbours(TUNING, embed, k=10),
     "clusters": Clusters(TUNING, embed, k=3),

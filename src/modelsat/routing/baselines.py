@@ -86,10 +86,51 @@ class BestSingle:
         )
 
 
+class BestSinglePerGroup:
+    """Each candidate's mean score on tuning data of the instruction's own group (paper: best single per dataset).
+
+    It is told the group of every instruction, which no router of live requests is.
+
+    Args:
+        table: Tuning outcomes.
+        group_of: Groups of instructions, e.g. their datasets; a group without tuning data gets overall means.
+        group: What a group is called.
+    """
+
+    def __init__(
+        self, table: OutcomeTable, group_of: Callable[[Sequence[Instruction]], Sequence[str]], *, group: str
+    ) -> None:
+        self.name = f"best single per {group}"
+        self.candidates = table.candidates
+        self._group_of = group_of
+        self._overall = candidate_means(table)
+        membership = np.array(group_of(table.instructions), dtype=np.str_)
+        self._means = {
+            str(name): mean_or(table.scores[membership == name], self._overall)
+            for name in np.unique(membership)
+        }
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Give every instruction the candidates' means in its group."""
+        columns = fitted_columns(self.name, self.candidates, profiles)
+        means = np.stack([self._means.get(group, self._overall) for group in self._group_of(instructions)])
+        return from_probabilities(instructions, profiles, means[:, columns])
+
+
 def candidate_means(table: OutcomeTable) -> NDArray[np.float64]:
     """Mean score per candidate over the instructions it has an outcome on, [candidate]."""
     means: NDArray[np.float64] = np.nanmean(table.scores.astype(np.float64), axis=0)
     return means
+
+
+def mean_or(scores: FloatArray, fallback: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean per candidate over the rows, [candidate]; the fallback where no row has an outcome."""
+    known = ~np.isnan(scores)
+    total, count = np.where(known, scores, 0.0).sum(axis=0, dtype=np.float64), known.sum(axis=0)
+    mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), fallback)
+    return mean
 
 
 def fitted_columns(

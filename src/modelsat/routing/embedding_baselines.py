@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import Embed, candidate_means, fitted_columns, from_probabilities
+from modelsat.routing.baselines import Embed, candidate_means, fitted_columns, from_probabilities, mean_or
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 NEIGHBOURS = 200
@@ -68,7 +68,7 @@ class Clusters:
         self._model = KMeans(n_clusters=min(k, len(vectors)), n_init=3, random_state=seed).fit(vectors)
         overall = candidate_means(table)
         labels = self._model.labels_
-        means = [_mean_or(table.scores[labels == label], overall) for label in range(labels.max() + 1)]
+        means = [mean_or(table.scores[labels == label], overall) for label in range(labels.max() + 1)]
         self._means = np.stack(means)  # [cluster, candidate]
 
     def score(
@@ -189,16 +189,8 @@ def _texts(instructions: Sequence[Instruction]) -> list[str]:
     return [instruction.text for instruction in instructions]
 
 
-def _mean_or(scores: FloatArray, fallback: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean per candidate over the rows, [candidate]; the fallback where no row has an outcome."""
-    known = ~np.isnan(scores)
-    total, count = np.where(known, scores, 0.0).sum(axis=0, dtype=np.float64), known.sum(axis=0)
-    mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), fallback)
-    return mean
-
-
 def _mean_over(
     nearest: NDArray[np.intp], scores: FloatArray, fallback: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Mean outcome over each query's neighbours, [query, candidate]."""
-    return np.stack([_mean_or(scores[rows], fallback) for rows in nearest])
+    return np.stack([mean_or(scores[rows], fallback) for rows in nearest])
