@@ -91,3 +91,10 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     result = runner.invoke(app, ["report", "--since", "1h", "--until", "2h"])
     assert result.exit_code == 1
     assert "is not before" in result.stderr
+
+
+def test_what_is_old_is_pruned() -> None:
+    assert json.loads(runner.invoke(app, ["report", "--since", "8w", "--json"]).stdout)["decisions"] == 3
+    pruned = json.loads(runner.invoke(app, ["store", "prune", "--before", "7d", "--json"]).stdout)
+    assert pruned["deleted"] == {"decisions": 1, "usage": 2, "feedback": 1}
+    assert json.loads(runner.invoke(app, ["report", "--since", "8w", "--json"]).stdout)["decisions"] == 2

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, serve, tune, zoo
+from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, serve, store, tune, zoo
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
+app.add_typer(store.app, name="store")
 app.command("report", epilog="Example: modelsat report --since 7d --html report.html")(report.report)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Journal, Record
 from modelsat.gateway.store import schema
-from modelsat.gateway.store.database import writing
+from modelsat.gateway.store.database import downgrade, writing
 from modelsat.gateway.store.journal import StoreJournal
 from modelsat.gateway.store.rows import save_records
 from modelsat.gateway.store.writer import BatchWriter
@@ -86,6 +87,13 @@ def test_a_decision_is_known_at_once_to_its_own_key_only(journal: StoreJournal) 
         return [await journal.known_decision(*question) for question in asked]
 
     assert asyncio.run(ask()) == [True, False, False, True, False, False, False]
+
+
+def test_a_store_out_of_reach_is_told_in_the_clients_words(engine: sa.Engine, journal: StoreJournal) -> None:
+    downgrade(engine, "base")
+    with pytest.raises(GatewayError) as caught:
+        asyncio.run(journal.known_decision("a", None))
+    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
 
 
 texts = st.text(max_size=20)

@@ -200,6 +200,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # committed, and a power cut may lose the last commits but not the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What is deleted is overwritten: prompts must not stay in the file's free pages.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
 
 

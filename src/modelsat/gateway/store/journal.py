@@ -1,9 +1,11 @@
 """The gateway's journal in a database."""
 
 import asyncio
+import logging
 
 import sqlalchemy as sa
 
+from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Record
 from modelsat.gateway.store.rows import save_records, storable
 from modelsat.gateway.store.schema import decisions
@@ -11,6 +13,8 @@ from modelsat.gateway.store.writer import CAPACITY, INTERVAL_S, BatchWriter
 
 FLUSH_TIMEOUT_S = 2.0
 CLOSE_TIMEOUT_S = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class StoreJournal:
@@ -48,8 +52,21 @@ class StoreJournal:
         return self._writer.flush(timeout_s)
 
     async def known_decision(self, decision_id: str, key_id: str | None) -> bool:
-        """Whether this decision was recorded for this key (None: made without keys)."""
-        return await asyncio.to_thread(self._known_decision, decision_id, key_id)
+        """Whether this decision was recorded for this key (None: made without keys).
+
+        Raises:
+            GatewayError: 503 where the database is out of reach.
+        """
+        try:
+            return await asyncio.to_thread(self._known_decision, decision_id, key_id)
+        except sa.exc.SQLAlchemyError as error:
+            _log.warning("the store cannot be read (%s)", type(error).__name__)
+            raise GatewayError(
+                "The store of decisions is out of reach; try again.",
+                status=503,
+                code="store_unavailable",
+                retry_after=1.0,
+            ) from None
 
     async def close(self) -> None:
         """Write all that was taken; nothing is recorded afterwards."""
