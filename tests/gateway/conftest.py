@@ -1,4 +1,4 @@
-"""Stores to test with: SQLite files, and in slow tests a PostgreSQL server of their own."""
+"""What all tests of the gateway need, and stores to test with: SQLite files, in slow tests PostgreSQL too."""
 
 import os
 import shutil
@@ -11,6 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from modelsat.gateway.store.database import make_engine, open_store
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Asyncio only: the server's own loop."""
+    return "asyncio"
 
 
 def _postgres_program(name: str) -> str | None:
