@@ -15,6 +15,8 @@ Send = Callable[[Message], Awaitable[None]]
 Result = TypeVar("Result")
 
 JSON = b"application/json"
+# Who sends slower than the largest body in this time holds memory for nothing.
+BODY_TIMEOUT_S = 120.0
 
 
 class ClientLeft(Exception):  # noqa: N818 - an event, not a fault
@@ -30,7 +32,7 @@ async def receive_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
         limit: Most bytes.
 
     Raises:
-        GatewayError: 413 above the limit, 415 for anything but plain JSON.
+        GatewayError: 408 where it is too slow, 413 above the limit, 415 for anything but plain JSON.
         ClientLeft: The client went away.
     """
     headers: Headers = scope["headers"]
@@ -47,6 +49,18 @@ async def receive_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
     length = first(headers, b"content-length")
     if length is not None and length.isdigit() and int(length[:20]) > limit:
         raise _too_large(limit)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _whole_body(receive, limit)
+    except TimeoutError:
+        raise GatewayError(
+            f"The request's body did not arrive within {BODY_TIMEOUT_S:g} s.",
+            status=408,
+            code="request_timeout",
+        ) from None
+
+
+async def _whole_body(receive: Receive, limit: int) -> bytes:
     body = bytearray()
     more = True
     while more:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from modelsat.gateway.decide import Choice
 from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.headers import Headers, header_value
-from modelsat.gateway.meter import Meter
+from modelsat.gateway.meter import Meter, Usage
 from modelsat.gateway.records import Caller, DecisionRecord, RankedCost, UsageRecord
 from modelsat.gateway.request import ClientRequest
+from modelsat.routing.pricing import expected_price
 from modelsat.types import RankedCandidate
 
 CLIENT_LEFT = 499
@@ -39,7 +40,8 @@ class Exchange:
         shadow: The candidate that answers whatever the choice; None without shadow mode.
         route_ms: Milliseconds to the decision.
         candidate: Who is being asked, or answered.
-        status: Of the answer; 0 until it is known.
+        status: What the client is told; 0 until it is known.
+        answer_status: What the candidate answered; 0 where it did not.
         asked: When the candidate that answers was asked.
         first_byte: When its first byte came.
         meter: Of its answer.
@@ -59,6 +61,7 @@ class Exchange:
     route_ms: float = 0.0
     candidate: str = ""
     status: int = 0
+    answer_status: int = 0
     asked: float | None = None
     first_byte: float | None = None
     meter: Meter | None = None
@@ -122,7 +125,6 @@ class Exchange:
         assert self.request is not None and self.fleet is not None
         candidate = self.fleet.zoo[self.candidate]
         usage = None if self.meter is None else self.meter.usage()
-        answered = usage is not None and self.status < 400
         return UsageRecord(
             decision_id=self.id,
             at=at,
@@ -130,13 +132,27 @@ class Exchange:
             status=self.status,
             input_tokens=None if usage is None else usage.input_tokens,
             output_tokens=None if usage is None else usage.output_tokens,
-            cost=usage.cost(candidate, self.request.tokens) if usage is not None and answered else None,
+            cost=self._cost(usage),
             upstream_ms=0.0 if self.asked is None else 1000 * (ended - self.asked),
             first_byte_ms=None
             if self.first_byte is None or self.asked is None
             else 1000 * (self.first_byte - self.asked),
             fallbacks=len(self.failures),
         )
+
+    def _cost(self, usage: Usage | None) -> float | None:
+        """Money, whether or not the client waited for the end: a budget must hold for those who leave, too."""
+        assert self.request is not None and self.fleet is not None
+        candidate = self.fleet.zoo[self.candidate]
+        if usage is not None:
+            return usage.cost(candidate, self.request.tokens) if self.answer_status < 400 else None
+        if self.status != CLIENT_LEFT or self.asked is None:
+            return None
+        # The candidate was at work, and how far it got is not known.
+        written = self.fleet.zoo.profile(self.candidate).mean_output_tokens
+        if written is not None and self.request.output_tokens is not None:
+            written = min(written, self.request.output_tokens)
+        return expected_price(candidate, self.request.tokens, written)
 
     def _score(self) -> float:
         """Pr("Yes") of who answers, or of who was chosen."""

@@ -49,6 +49,9 @@ _NOT_DOWNSTREAM = _CONNECTION | {
     b"openai-organization",
     b"openai-project",
 }
+_ACCEPT_ENCODING = b"accept-encoding"
+# The codings that a meter can read: an answer in another one would cost nothing in the books.
+METERED_CODINGS = frozenset({b"gzip", b"x-gzip", b"deflate", b"identity"})
 _OURS = b"x-modelsat-"
 _FORWARDED = b"x-forwarded-"
 # ASCII that may stand in a header; a name's other characters are written as %XX.
@@ -70,7 +73,7 @@ def upstream_headers(
     barred = _NOT_UPSTREAM | _named_by_connection(client)
     headers = [(b"host", host)]
     headers += [
-        (name, value)
+        (name, _metered(value) if name == _ACCEPT_ENCODING else value)
         for name, value in client
         if name not in barred and not name.startswith((_OURS, _FORWARDED))
     ]
@@ -95,6 +98,13 @@ def header_value(text: str) -> bytes:
 def first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str | None:
     """The first value of a header, or None."""
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+def _metered(accepted: bytes) -> bytes:
+    """What of the accepted codings a meter can read."""
+    codings = [coding.strip() for coding in accepted.split(b",")]
+    kept = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in METERED_CODINGS]
+    return b", ".join(kept) or b"identity"
 
 
 def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:

@@ -126,7 +126,7 @@ class Relay:
             raise
         if answer.status == TOO_MANY:
             breaker.told_to_wait(answer.retry_after)
-        elif answer.status in PASSED_OVER or answer.status >= 500:
+        elif _passed_over(answer.status):
             breaker.failed()
         else:
             breaker.succeeded()
@@ -135,7 +135,8 @@ class Relay:
     async def _pass_on(
         self, answer: UpstreamAnswer, exchange: Exchange, breaker: Breaker, reply: Reply
     ) -> None:
-        exchange.status, exchange.first_byte = answer.status, self._clock()
+        exchange.status = exchange.answer_status = answer.status
+        exchange.first_byte = self._clock()
         stream = (first(answer.headers, b"content-type") or "").startswith(EVENT_STREAM)
         exchange.meter = Meter(encoding=answer.encoding, stream=stream)
         try:
@@ -154,13 +155,20 @@ class Relay:
         exchange.complete = True
 
 
+def _passed_over(status: int) -> bool:
+    return status in PASSED_OVER or 300 <= status < 400 or status >= 500
+
+
 def _refusal(name: str, answer: UpstreamAnswer, *, only: bool) -> _Failure | None:
     """Why an answer is not passed on; None where it is."""
     status = answer.status
     if status in HIDDEN:
         return _Failure(name, f"refused the gateway's credentials (HTTP {status})", status=status)
+    if 300 <= status < 400:
+        # Followed by the client, it would lead past the gateway.
+        return _Failure(name, f"sent elsewhere (HTTP {status}), which is not followed", status=status)
     # With nobody else to ask, the candidate's own words say most.
-    if only or (status < 500 and status not in PASSED_OVER):
+    if only or not _passed_over(status):
         return None
     return _Failure(name, f"HTTP {status}", status=status, retry_after=answer.retry_after)
 
