@@ -181,6 +181,7 @@ class CapabilityProfile:
         mean_output_tokens: Mean tokens per answer; None where unknown.
         date: When the exam was sat (ISO date), or empty.
         source: Where the results come from.
+        other_exams: Its profiles on further exams, e.g. one of one's own beside the router's.
     """
 
     candidate: str
@@ -191,6 +192,7 @@ class CapabilityProfile:
     mean_output_tokens: float | None = None
     date: str = ""
     source: str = ""
+    other_exams: tuple["CapabilityProfile", ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"profile of {self.candidate}"
@@ -200,6 +202,16 @@ class CapabilityProfile:
         if len(set(names)) != len(names):
             raise DataError(f"{owner}: a task appears twice; merge its results.")
         _require_not_negative(owner, "mean_output_tokens", self.mean_output_tokens)
+        exams = [profile.exam for profile in self.exams]
+        if len(set(exams)) != len(exams):
+            raise DataError(
+                f"{owner}: two cards of the exam {max(exams, key=exams.count)!r}; keep one of them."
+            )
+
+    @property
+    def exams(self) -> tuple["CapabilityProfile", ...]:
+        """This profile and those on further exams."""
+        return (self, *self.other_exams)
 
     @property
     def level(self) -> float:

@@ -43,3 +43,31 @@ def test_texts_without_words_leave_the_name() -> None:
 def test_no_task_is_an_error() -> None:
     with pytest.raises(DataError, match="no task"):
         task_keywords({})
+
+
+def test_function_words_of_any_language_name_no_task() -> None:
+    keywords = task_keywords(
+        {
+            "huur": [
+                "Mag de verhuurder de huur van de woning verhogen?",
+                "Wat is de opzegtermijn voor de huurder van de woning?",
+                "Moet de verhuurder een gebrek in de woning van de huurder herstellen?",
+            ],
+            "arbeid": [
+                "Mag de werkgever van de werknemer een bewijs vragen?",
+                "Heeft de werknemer bij ziekte recht op loon van de werkgever?",
+                "Wat is de opzegtermijn voor de werkgever?",
+            ],
+        }
+    )
+    assert {"Huur", "Woning", "Verhuurder"} <= set(keywords["huur"])
+    assert {"Arbeid", "Werkgever", "Werknemer"} <= set(keywords["arbeid"])
+    assert "Van" not in {*keywords["huur"], *keywords["arbeid"]}
+
+
+def test_a_task_of_few_texts_has_keywords_too() -> None:
+    texts = {
+        "joins": ["Which join keeps customers?", "What does a cross product give?"],
+        "speed": ["Which index helps a search?", "What does the optimizer show?"],
+    }
+    assert {"Customers"} < set(task_keywords(texts)["joins"])

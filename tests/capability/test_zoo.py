@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import write_card
 from modelsat.capability.zoo import ModelZoo
-from modelsat.capability.zoo_file import add_entry, remove_entry
+from modelsat.capability.zoo_file import add_entry, register, remove_entry
 from modelsat.errors import DataError
 from modelsat.types import Candidate, CapabilityProfile, TaskResult
 
@@ -197,3 +198,40 @@ def test_an_endpoint_that_cannot_be_called_is_refused(zoo_file: Path, line: str,
         ModelZoo.load(zoo_file)
     assert "zoo.toml:4" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def _sat(exam: str, accuracy: float = 0.5) -> CapabilityProfile:
+    return replace(_profile("small", accuracy), exam=exam)
+
+
+def test_a_candidate_may_bring_cards_of_further_exams(zoo_file: Path, tmp_path: Path) -> None:
+    write_card(tmp_path / "cards" / "small.sql.json", _sat("sql", 0.9))
+    register(zoo_file, Candidate(name="small"), tmp_path / "cards" / "small.sql.json")
+    assert "the cheap one" in zoo_file.read_text()
+    profile = ModelZoo.load(zoo_file).profile("small")
+    assert [(sat.exam, sat.level) for sat in profile.exams] == [("toy", 0.5), ("sql", 0.9)]
+
+    copy = tmp_path / "copy" / "zoo.toml"
+    ModelZoo.load(zoo_file).save(copy)
+    assert [sat.exam for sat in ModelZoo.load(copy).profile("small").exams] == ["toy", "sql"]
+
+
+def test_a_card_of_an_exam_sat_again_takes_the_old_ones_place(zoo_file: Path, tmp_path: Path) -> None:
+    for name, card in {
+        "sql": _sat("sql"),
+        "sql-again": _sat("sql", 1.0),
+        "toy-again": _sat("toy", 1.0),
+        "law": _sat("law"),
+    }.items():
+        write_card(tmp_path / f"{name}.json", card)
+        register(zoo_file, Candidate(name="small"), tmp_path / f"{name}.json")
+    profile = ModelZoo.load(zoo_file).profile("small")
+    assert [(sat.exam, sat.level) for sat in profile.exams] == [("toy", 1.0), ("sql", 1.0), ("law", 0.5)]
+
+
+def test_two_cards_of_one_exam_are_refused(zoo_file: Path) -> None:
+    zoo_file.write_text(
+        ZOO.replace('card = "cards/big.json"', 'card = "cards/big.json"\nmore_cards = ["cards/big.json"]')
+    )
+    with pytest.raises(DataError, match=r"zoo\.toml:14: candidate 'big': .*two cards of the exam 'toy'"):
+        ModelZoo.load(zoo_file)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import read_card
 from modelsat.cli.exam import app
-from modelsat.records.store import OutcomeDirectory
+from modelsat.records.store import OutcomeDirectory, read_instructions
 from modelsat.types import Instruction, Outcome
 
 runner = CliRunner()
@@ -99,3 +100,45 @@ def test_mistakes_are_one_sentence(outcomes: Path, tmp_path: Path) -> None:
         assert result.stderr.startswith("error: ")
         assert fault in result.stderr
         assert not (tmp_path / "e.json").exists()
+
+
+def test_an_exam_of_own_items_is_built_and_graded_by_outcomes(tmp_path: Path) -> None:
+    items = tmp_path / "items.jsonl"
+    items.write_text(
+        '{"task": "knots", "text": "Which knot slips?", "choices": ["Reef", "Noose"], "answer": "Noose"}\n'
+        '{"task": "knots", "text": "Which knot joins two ropes?", "choices": ["Reef", "Noose"], "answer": "A"}\n'
+        '{"task": "letters", "text": "Write to the harbour master."}\n'
+    )
+    blueprint = tmp_path / "harbour.json"
+    result = runner.invoke(app, ["build", "--from", str(items), "-o", str(blueprint), "--json"])
+    assert result.exit_code == 0, result.output
+    assert [(task["task"], task["items"]) for task in json.loads(result.stdout)["tasks"]] == [
+        ("knots", 2),
+        ("letters", 1),
+    ]
+    assert "1 items have no answer" in result.stderr
+    texts = read_instructions(tmp_path / "harbour.texts.jsonl")
+    assert [text.answer for text in texts] == ["B", "A", None]
+    assert AptitudeTest.load(blueprint).name == "harbour"
+
+    # Outcomes under ids of another log are found by their content.
+    log = [replace(text, id=f"log/{at}", dataset="log") for at, text in enumerate(texts)]
+    outcomes = [Outcome(candidate="m", instruction_id=text.id, score=1.0) for text in log[:2]]
+    OutcomeDirectory.save(tmp_path / "outcomes", log, outcomes)
+    arguments = ["grade", "--outcomes", str(tmp_path / "outcomes"), "--exam", str(blueprint)]
+    assert runner.invoke(app, [*arguments, "-o", str(tmp_path / "cards")]).exit_code == 0
+    card = read_card(tmp_path / "cards" / "m.json")
+    assert [(row.task, row.accuracy, row.items) for row in card.results] == [("knots", 1.0, (1.0, 1.0))]
+
+
+def test_an_exam_is_built_of_outcomes_or_of_items(outcomes: Path, tmp_path: Path) -> None:
+    output = ["-o", str(tmp_path / "e.json")]
+    for arguments in (["build", *output], ["build", *output, "--outcomes", str(outcomes), "--from", "x"]):
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 1
+        assert "give either --outcomes" in result.stderr
+    items = tmp_path / "items.jsonl"
+    items.write_text("[]\n")
+    result = runner.invoke(app, ["build", "--from", str(items), *output])
+    assert "items.jsonl:1: holds a list" in result.stderr
+    assert not (tmp_path / "e.json").exists()

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from modelsat.capability.card import write_card
+from modelsat.capability.card import read_card, write_card
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.zoo import app
 from modelsat.types import CapabilityProfile, TaskResult
@@ -78,3 +79,17 @@ def test_a_bad_card_or_price_leaves_no_file(card: Path, tmp_path: Path) -> None:
     )
     assert "input_price is -1.0" in bad_price.stderr
     assert not zoo.exists()
+
+
+def test_a_candidate_is_added_with_cards_of_two_exams(card: Path, tmp_path: Path) -> None:
+    zoo, other = tmp_path / "zoo.toml", tmp_path / "other.json"
+    write_card(other, replace(read_card(card), exam="sql"))
+    arguments = ["add", "ours", "--zoo", str(zoo), "--card", str(card)]
+    assert runner.invoke(app, [*arguments, "--card", str(other)]).exit_code == 0
+    shown = runner.invoke(app, ["show", "ours", "--zoo", str(zoo)])
+    assert "of exam sql" in shown.stdout
+    report = json.loads(runner.invoke(app, ["show", "ours", "--zoo", str(zoo), "--json"]).stdout)
+    assert [sat["exam"] for sat in report["other_exams"]] == ["sql"]
+    twice = runner.invoke(app, [*arguments, "--replace", "--card", str(card)])
+    assert twice.exit_code == 1
+    assert "two cards of the exam" in twice.stderr

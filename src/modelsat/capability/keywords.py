@@ -12,8 +12,10 @@ from modelsat.errors import DataError
 
 KEYWORDS = 5
 
-# A term must stand in this many texts of its task, lest one text's story name the task.
+# A term must stand in this many texts of its task, lest one text's story name the task; in a third of a small task's.
 _MIN_TEXTS = 3
+# A term that this share of every task's texts holds is a function word, in whatever language they are.
+_EVERYWHERE = 0.2
 # A pair of words says more than either; it stands in fewer texts, and would else never be chosen.
 _PAIR_BONUS = 1.8
 
@@ -60,7 +62,10 @@ def task_keywords(texts: Mapping[str, Sequence[str]], *, count: int = KEYWORDS) 
     # Frequency in the task x log of how much rarer it is in the others: TF-IDF that is not blind to
     # frequencies.
     weight = share * np.log1p(share / (elsewhere + 0.005))
-    weight[holding < np.minimum(_MIN_TEXTS, holding.max(axis=1, keepdims=True))] = 0.0
+    if len(names) > 1:
+        weight[:, share.min(axis=0) >= _EVERYWHERE] = 0.0
+    least = np.array([[min(_MIN_TEXTS, max(1, len(document) // 3))] for document in documents])
+    weight[holding < np.minimum(least, holding.max(axis=1, keepdims=True))] = 0.0
     weight *= np.array([_PAIR_BONUS if " " in term else 1.0 for term in terms])
     keywords = {}
     for row, name in enumerate(names):

@@ -4,6 +4,7 @@ Paper: the capability representation c, and perturbation evaluation over its tas
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,30 @@ def represent(profile: CapabilityProfile, order: Sequence[int] | NDArray[np.intp
     text = f"{OPENING}{', '.join(task_phrases(profile, order))}."
     notes = profile.notes.strip()
     return f"{text} {notes}" if notes else text
+
+
+def join_exams(profiles: Sequence[CapabilityProfile]) -> CapabilityProfile:
+    """One profile of several exams that a candidate sat: the first, with the others as its further exams.
+
+    Raises:
+        DataError: Two are of one exam.
+    """
+    first, *others = profiles
+    return replace(first, other_exams=(*first.other_exams, *others))
+
+
+def find_result(profile: CapabilityProfile, task: str) -> TaskResult | None:
+    """A candidate's result on a task as evidence names it; None where it was not sat.
+
+    Args:
+        profile: The candidate's.
+        task: A task of the router's exam by its name, one of any other exam as "exam: task".
+    """
+    for sat in profile.exams:
+        for result in sat.results:
+            if task == f"{sat.exam}: {result.task}":
+                return result
+    return next((result for sat in profile.exams for result in sat.results if result.task == task), None)
 
 
 def perturbed_orders(

@@ -14,6 +14,7 @@ from tomlkit.items import AoT, Table
 
 from modelsat.capability.card import card_name, read_card, write_card
 from modelsat.capability.endpoint import check_endpoint
+from modelsat.capability.profile import join_exams
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_text, write_text
 from modelsat.types import Candidate, CapabilityProfile
@@ -32,6 +33,7 @@ class _CandidateEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: _Text
     card: _Text | None = None
+    more_cards: tuple[_Text, ...] = ()
     endpoint: _Text | None = None
     model: _Text | None = None
     api_key_env: _Text | None = None
@@ -45,7 +47,7 @@ class _CandidateEntry(BaseModel):
     notes: str = ""
 
     def to_candidate(self, folder: Path) -> Candidate:
-        candidate = Candidate(**self.model_dump(exclude={"card", "api_key_file"}))
+        candidate = Candidate(**self.model_dump(exclude={"card", "more_cards", "api_key_file"}))
         if self.api_key_file is not None:
             candidate = replace(candidate, api_key_file=str(folder / self.api_key_file))
         check_endpoint(candidate)
@@ -79,7 +81,8 @@ def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
     members: list[tuple[Candidate, CapabilityProfile]] = []
     for form, where in _forms(path, _Entry):
         try:
-            members.append((form.to_candidate(path.parent), read_card(path.parent / form.card)))
+            cards = [read_card(path.parent / name) for name in (form.card, *form.more_cards)]
+            members.append((form.to_candidate(path.parent), join_exams(cards)))
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
     return members
@@ -90,28 +93,31 @@ def write_zoo(path: Path, members: Iterable[tuple[Candidate, CapabilityProfile]]
     document = _new_document()
     array = tomlkit.aot()
     for candidate, profile in members:
-        card = Path(CARDS) / card_name(candidate.name)
-        write_card(path.parent / card, profile)
-        array.append(_table(candidate, card.as_posix()))
+        names = [candidate.name, *(f"{candidate.name}.{other.exam}" for other in profile.other_exams)]
+        cards = [(Path(CARDS) / card_name(name)).as_posix() for name in names]
+        for card, sat in zip(cards, profile.exams, strict=True):
+            write_card(path.parent / card, sat)
+        array.append(_table(candidate, cards))
     document["candidate"] = array
     write_text(path, tomlkit.dumps(document))
 
 
-def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
+def add_entry(path: Path, candidate: Candidate, *cards: Path) -> None:
     """Append a candidate to the file, or replace it where it is; comments and other entries stay.
 
     Args:
         path: The zoo file; made where it does not exist.
         candidate: The candidate.
-        card: Its card, which the file then names relative to itself.
+        cards: Its card, and those of further exams; the file names them relative to itself.
 
     Raises:
-        DataError: The file or the card is malformed.
+        DataError: The file or a card is malformed.
     """
-    read_card(card)
+    for card in cards:
+        read_card(card)
     check_endpoint(candidate)
     document = _document(path) if path.exists() else _new_document()
-    table = _table(candidate, _relative(card, path))
+    table = _table(candidate, [_relative(card, path) for card in cards])
     array = _array(document, path)
     at = _position(array, candidate.name)
     if at is None:
@@ -124,7 +130,8 @@ def add_entry(path: Path, candidate: Candidate, card: Path) -> None:
 def register(path: Path, candidate: Candidate, card: Path) -> None:
     """Give a candidate of the file its card, or append the candidate; all else in the file stays.
 
-    Of a candidate that is there, where it answers and what it costs are updated where `candidate` knows them.
+    A card of another exam than the one it has joins it; one of the same exam takes its place. Where a candidate
+    that is there answers and what it costs are updated where `candidate` knows them.
 
     Args:
         path: The zoo file; made where it does not exist.
@@ -134,7 +141,7 @@ def register(path: Path, candidate: Candidate, card: Path) -> None:
     Raises:
         DataError: The file or the card is malformed.
     """
-    read_card(card)
+    exam = read_card(card).exam
     document = _document(path) if path.exists() else _new_document()
     array = _array(document, path)
     at = _position(array, candidate.name)
@@ -142,7 +149,7 @@ def register(path: Path, candidate: Candidate, card: Path) -> None:
         add_entry(path, candidate, card)
         return
     updates = {
-        "card": _relative(card, path),
+        **_card_names(array[at], _relative(card, path), exam, path.parent),
         "endpoint": candidate.endpoint,
         "model": candidate.model,
         "api_key_env": candidate.api_key_env,
@@ -153,6 +160,15 @@ def register(path: Path, candidate: Candidate, card: Path) -> None:
         if value is not None and array[at].get(key) != value:
             array[at][key] = value
     write_text(path, tomlkit.dumps(document))
+
+
+def _card_names(entry: Table, card: str, exam: str, folder: Path) -> dict[str, str | list[str] | None]:
+    """What an entry's fields of cards become when it is given one more."""
+    first, more = entry.get("card"), list(entry.get("more_cards", ()))
+    if first is None or read_card(folder / first).exam == exam:
+        return {"card": card}
+    others = [name for name in more if name != card and read_card(folder / name).exam != exam]
+    return {"more_cards": [*others, card]}
 
 
 def remove_entry(path: Path, name: str) -> None:
@@ -246,11 +262,12 @@ def _listed(array: AoT) -> str:
     return ", ".join(str(table.get("name")) for table in array) or "none"
 
 
-def _table(candidate: Candidate, card: str) -> Table:
+def _table(candidate: Candidate, cards: Sequence[str]) -> Table:
     table = tomlkit.table()
     values = {
         "name": candidate.name,
-        "card": card,
+        "card": cards[0],
+        "more_cards": list(cards[1:]) or None,
         "endpoint": candidate.endpoint,
         "model": candidate.model,
         "api_key_env": candidate.api_key_env,

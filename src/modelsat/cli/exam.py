@@ -1,13 +1,16 @@
 """`modelsat exam`: build an aptitude test from outcomes, grade candidates with it, look at a card."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelsat.cli.exam_run import run
 from modelsat.cli.output import CommandGroup, print_json, print_table, say
 from modelsat.errors import DataError
+
+if TYPE_CHECKING:
+    from modelsat.capability.aptitude import AptitudeTest
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build, sit and grade aptitude tests.")
 app.command("run")(run)
@@ -22,15 +25,30 @@ SourceOption = Annotated[
     str | None,
     typer.Option("--source", help="Use outcomes of this evaluation protocol only.", show_default=False),
 ]
+OutcomesChoice = Annotated[
+    Path | None,
+    typer.Option(
+        "--outcomes",
+        metavar="DIR",
+        help="Choose items from this folder with instructions and outcomes.",
+        show_default=False,
+    ),
+]
+ItemsOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Items of your own (JSONL or CSV).", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(
-    epilog="Example: modelsat exam build --outcomes data --dataset mmlu_pro --splits splits.json -o exam.json"
+    epilog="Example: modelsat exam build --outcomes data --dataset mmlu_pro --splits splits.json -o exam.json; "
+    "modelsat exam build --from my_items.jsonl -o my_exam.json"
 )
 def build(
-    outcomes: OutcomesOption,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The blueprint to write.")],
+    outcomes: OutcomesChoice = None,
+    items: ItemsOption = None,
     dataset: Annotated[
         str | None, typer.Option(help="Take items from this dataset (default: from all).", show_default=False)
     ] = None,
@@ -54,7 +72,15 @@ def build(
     Items come from the tuning split only. Those that half of the candidates solve weigh most, in so far as
     their solvers also do well on the rest of the task. The blueprint holds ids, content hashes and keywords,
     no texts; the keywords may be edited by hand.
+
+    With --from, all items of a file of your own (task, text, choices, answer) make the exam, and their texts
+    are written beside the blueprint, for `exam run --source`.
     """
+    if items is not None and outcomes is None:
+        _build_own(items, output, name or output.stem, as_json=as_json)
+        return
+    if items is not None or outcomes is None:
+        raise DataError("give either --outcomes, to choose items from, or --from, with items of your own.")
     import numpy as np
 
     from modelsat.capability.selection import select_items, tuning_table
@@ -76,14 +102,7 @@ def build(
         dataset=dataset or "",
     )
     exam.save(output)
-    if as_json:
-        rows = [
-            {"task": task.name, "keywords": task.keywords, "items": len(task.items)} for task in exam.tasks
-        ]
-        print_json({"output": str(output), "name": exam.name, "hash": exam.hash, "tasks": rows})
-        return
-    print_table(["task", "keywords"], [(task.name, ", ".join(task.keywords)) for task in exam.tasks])
-    say(f"{output}: {len(exam.tasks)} tasks x {exam.shots} shots, hash {exam.hash}")
+    _print_exam(exam, output, as_json=as_json)
 
 
 @app.command(epilog="Example: modelsat exam grade --outcomes data --exam core -o cards")
@@ -158,3 +177,35 @@ def show(
         from modelsat.cli.zoo import print_profile
 
         print_profile(profile)
+
+
+def _build_own(items: Path, output: Path, name: str, *, as_json: bool) -> None:
+    """Make an exam of a file of items, with their texts beside the blueprint."""
+    from modelsat.capability.own_exam import own_exam, read_items
+    from modelsat.records.store import write_instructions
+
+    read = read_items(items, exam=name)
+    exam = own_exam(read, name=name)
+    texts = output.with_suffix(".texts.jsonl")
+    write_instructions(texts, read)
+    exam.save(output)
+    _print_exam(exam, output, as_json=as_json)
+    say(f"{texts}: their texts, for exam run --source")
+    unanswered = sum(item.answer is None and item.kind != "code" for item in read)
+    if unanswered:
+        say(f"note: {unanswered} items have no answer; exam run cannot grade them, outcomes of your own can.")
+
+
+def _print_exam(exam: "AptitudeTest", output: Path, *, as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {"task": task.name, "keywords": task.keywords, "items": len(task.items)} for task in exam.tasks
+        ]
+        print_json({"output": str(output), "name": exam.name, "hash": exam.hash, "tasks": rows})
+        return
+    print_table(
+        ["task", "items", "keywords"],
+        [(task.name, len(task.items), ", ".join(task.keywords)) for task in exam.tasks],
+        numeric=["items"],
+    )
+    say(f"{output}: {len(exam.tasks)} tasks, {len(exam.items)} items, hash {exam.hash}")

@@ -74,7 +74,14 @@ def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False)
     chosen = _load(zoo)
     candidate, profile = chosen[name], chosen.profile(name)
     if as_json:
-        print_json({**candidate_object(candidate, profile), "profile": card_object(profile)})
+        other_exams = [card_object(other) for other in profile.other_exams]
+        print_json(
+            {
+                **candidate_object(candidate, profile),
+                "profile": card_object(profile),
+                "other_exams": other_exams,
+            }
+        )
         return
     fields = [
         (key, ", ".join(value) if isinstance(value, list) else value)
@@ -82,7 +89,8 @@ def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False)
         if value not in (None, "", []) and key not in ("level", "shots")
     ]
     print_table(["field", "value"], fields)
-    print_profile(profile)
+    for sat in profile.exams:
+        print_profile(sat)
 
 
 @app.command(
@@ -92,7 +100,12 @@ def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False)
 def add(
     name: NameArgument,
     card: Annotated[
-        Path, typer.Option("--card", metavar="FILE", help="Its capability card (`modelsat exam grade`).")
+        list[Path],
+        typer.Option(
+            "--card",
+            metavar="FILE",
+            help="Its capability card (`modelsat exam grade`); repeat for further exams that it sat.",
+        ),
     ],
     zoo: ZooFileOption,
     endpoint: Annotated[str | None, typer.Option(help="Base URL of its API.", show_default=False)] = None,
@@ -135,6 +148,7 @@ def add(
     It is routable at once: nothing is retuned.
     """
     from modelsat.capability.card import read_card
+    from modelsat.capability.profile import join_exams
     from modelsat.capability.zoo import ModelZoo
     from modelsat.capability.zoo_file import add_entry
     from modelsat.types import Candidate
@@ -153,7 +167,7 @@ def add(
         tags=tuple(tag or ()),
         notes=notes,
     )
-    read_card(card)
+    join_exams([read_card(path) for path in card])
     if zoo.exists():
         if with_shipped:
             raise DataError(f"{zoo}: exists already; --with-shipped is for a new file.")
@@ -161,7 +175,7 @@ def add(
             raise DataError(f"{zoo}: candidate {name!r} is there already; use --replace or another name.")
     elif with_shipped:
         ModelZoo.shipped().save(zoo)
-    add_entry(zoo, candidate, card)
+    add_entry(zoo, candidate, *card)
     _report(zoo, f"added {name}", as_json=as_json)
 
 

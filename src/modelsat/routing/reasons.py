@@ -6,8 +6,9 @@ Nothing here influences a choice: reasons are read off scores, profiles and poli
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from modelsat.capability.profile import find_result
 from modelsat.routing.policy import RoutingPolicy
-from modelsat.types import CapabilityProfile, RankedCandidate, RoutingDecision, TaskResult
+from modelsat.types import CapabilityProfile, RankedCandidate, RoutingDecision
 
 TASKS_NAMED = 3
 LEVEL_ONLY = "No exam task speaks for this instruction; overall level decided."
@@ -104,5 +105,5 @@ def _task_reason(
 
 
 def _accuracy(profile: CapabilityProfile, task: str) -> str:
-    result: TaskResult | None = next((result for result in profile.results if result.task == task), None)
+    result = find_result(profile, task)
     return "not sat" if result is None else f"{result.accuracy:.0%}"

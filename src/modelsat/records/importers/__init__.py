@@ -11,7 +11,14 @@ from modelsat.records.importers.columns import (
     jsonl_rows,
     renamed_rows,
 )
-from modelsat.records.importers.gather import Duplicate, Import, Rejection, SourceRow, gather
+from modelsat.records.importers.gather import (
+    Duplicate,
+    Import,
+    Rejection,
+    SourceRow,
+    gather,
+    require_writable,
+)
 
 __all__ = [
     "Duplicate",
@@ -25,4 +32,5 @@ __all__ = [
     "import_rows",
     "jsonl_rows",
     "renamed_rows",
+    "require_writable",
 ]

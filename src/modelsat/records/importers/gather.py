@@ -169,7 +169,7 @@ def _read(
     if row.values is None:
         raise DataError(row.fault)
     values = {**row.values, **fixed}
-    _require_writable(values)
+    require_writable(values)
     if not str(values.get("text") or "").strip():
         raise DataError("text is missing or empty")
     if not values.get("model"):
@@ -182,8 +182,12 @@ def _read(
     return instruction, outcome
 
 
-def _require_writable(values: Mapping[str, Any]) -> None:
-    """Refuse what UTF-8 cannot hold: JSON may spell half of a character that needs two units."""
+def require_writable(values: Mapping[str, Any]) -> None:
+    """Refuse what UTF-8 cannot hold: JSON may spell half of a character that needs two units.
+
+    Raises:
+        DataError: A text holds a lone surrogate; names its field.
+    """
     for name in (*_TEXTS, "choices", "images"):
         value = values.get(name)
         for part in value if isinstance(value, list | tuple) else (value,):
