@@ -7,9 +7,12 @@ from modelsat.bench.reporting.canvas import PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 # Up to so many orders of magnitude, ticks stand at 1, 2 and 5; beyond, at 1.
 _FINE_TICKS = 10**2.6
+# A logarithmic axis spans at least this ratio.
+_LEAST_SPAN = 10
 # Where labels stand right of the axes, in shares of their width.
 _LABEL = 1.035
 # Of a label, in inches.
@@ -91,6 +94,14 @@ def label_ends(
         )
 
 
+def percent_scale(axis: "Axis") -> None:
+    """Round ticks in percent, without the halves that would be written as if they were whole."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
+
+
 def log_scale(axes: "Axes", which: Literal["x", "y"], values: Sequence[float]) -> None:
     """A logarithmic axis with ticks as plain numbers.
 
@@ -101,9 +112,16 @@ def log_scale(axes: "Axes", which: Literal["x", "y"], values: Sequence[float]) -
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set(**{f"{which}scale": "log"})
+    low, high = min(values), max(values)
+    if high / low < _LEAST_SPAN:
+        # What hardly changes shall look as if it hardly changed.
+        middle, reach = (low * high) ** 0.5, _LEAST_SPAN**0.5
+        low, high = middle / reach, middle * reach
+    # A margin in shares of the axis, so that points do not lie on its ends.
+    margin = (high / low) ** 0.05
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    fine = max(values) / min(values) <= _FINE_TICKS
+    fine = high / low <= _FINE_TICKS
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))

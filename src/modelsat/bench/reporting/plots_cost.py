@@ -14,7 +14,7 @@ from modelsat.bench.reporting.canvas import (
     finish,
     new_figure,
 )
-from modelsat.bench.reporting.marks import label_ends, log_scale
+from modelsat.bench.reporting.marks import label_ends, log_scale, percent_scale
 from modelsat.bench.reporting.methods import OWN, Row, distinct, number, own_row, records, role
 from modelsat.bench.reporting.numbers import count, three_figures, whole_percent
 from modelsat.bench.results import BenchmarkResult
@@ -64,8 +64,6 @@ def _cost_curve(zoo: str, rows: Sequence[Row], summary: Sequence[Row]) -> Plot:
     }
     costs = [number(row, "cost") for row in rows]
     wide = min(costs) > 0 and max(costs) / min(costs) > _WIDE
-    if wide:
-        log_scale(axes, "x", costs)
     ends, background = [], 0
     for method in distinct(row["method"] for row in rows):
         line = sorted((row for row in rows if row["method"] == method), key=lambda row: number(row, "cost"))
@@ -79,11 +77,13 @@ def _cost_curve(zoo: str, rows: Sequence[Row], summary: Sequence[Row]) -> Plot:
         else:
             background += 1
     axes.margins(x=0.03)
+    if wide:
+        log_scale(axes, "x", costs)
     if mixes:
         # The dearest mix is the strongest candidate alone.
         dearest = max((row for row in rows if row["method"] == mixes[0]), key=lambda row: number(row, "cost"))
         _reference(axes, 100 * number(dearest, "quality"), "strongest candidate alone")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}%")
+    percent_scale(axes.yaxis)
     axes.grid(axis="y")
     grey = f"; grey: {background} other methods" if background else ""
     axes.set_xlabel(f"cost per 1,000 instructions{', logarithmic' if wide else ''}{grey}", fontsize=10.5)
@@ -130,7 +130,7 @@ def _overhead(rows: Sequence[Row], column: str, name: str, unit: str, what: str)
     if dearest != cheapest:
         message += f"; {dearest} takes {_times(ends[dearest] / ends[cheapest])} as much"
     figure, axes = new_figure(
-        message, f"{what} per instruction, by candidates in the zoo; both logarithmic", height=3.5
+        message, f"{what} per instruction, by candidates in the zoo; log scales", height=3.5
     )
     sizes = sorted({number(row, "candidates") for row in rows})
     log_scale(axes, "x", sizes)

@@ -1,6 +1,7 @@
 """Plots of growing things: models that arrive, models that join, exams that get longer; and calibration."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import radians, sin
 from typing import TYPE_CHECKING, Any
 
 from modelsat.bench.reporting.canvas import (
@@ -14,7 +15,7 @@ from modelsat.bench.reporting.canvas import (
     finish,
     new_figure,
 )
-from modelsat.bench.reporting.marks import halo, label_ends
+from modelsat.bench.reporting.marks import halo, label_ends, percent_scale
 from modelsat.bench.reporting.methods import (
     BEST_SINGLE,
     ORACLE,
@@ -34,6 +35,10 @@ from modelsat.bench.results import BenchmarkResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_STREAM_HEIGHT = 2.3
+# Names of arrivals are slanted while there is room for that; degrees, and inches per letter.
+_SLANTED, _UPRIGHT, _SLANTED_ARRIVALS = 40, 90, 10
+_LETTER = 0.08
 _GROUP_COLOURS = {"seen": OWN_COLOUR, "unseen": RIVAL_COLOUR}
 
 
@@ -53,10 +58,14 @@ def _stream(group: str, rows: Sequence[Row], means: Mapping[str, float], rival: 
     best = max((method for method in means if role(method) == "rival"), key=lambda method: means[method])
     where = "ahead of" if over > 0 else "behind"
     message = f"As models of {group} arrive, {OWN} is {apart(over)} points {where} {best} in the mean"
+    arrivals = {number(row, "step"): (str(row["arrived"]), str(row["date"])) for row in rows}
+    steps_seen = sorted(arrivals)
+    angle = _UPRIGHT if len(arrivals) > _SLANTED_ARRIVALS else _SLANTED
+    longest = max(len(name) for name, _ in arrivals.values())
     figure, axes = new_figure(
         message,
         f"Accuracy after each arrival, in the zoo of the five best so far and the newest{_off_the_scale(means)}",
-        height=4.1,
+        height=_STREAM_HEIGHT + 0.5 + _LETTER * longest * sin(radians(angle)),
     )
     styles: dict[str, dict[str, Any]] = {
         OWN: {"color": OWN_COLOUR, "linewidth": 3.0, "zorder": 5},
@@ -91,17 +100,15 @@ def _stream(group: str, rows: Sequence[Row], means: Mapping[str, float], rival: 
                 alpha=0.13,
                 linewidth=0,
             )
-    arrivals = {number(row, "step"): (str(row["arrived"]), str(row["date"])) for row in rows}
-    steps_seen = sorted(arrivals)
     axes.set_xticks(steps_seen, [arrivals[step][0] for step in steps_seen])
-    axes.tick_params(axis="x", labelrotation=40, labelsize=9.5)
+    axes.tick_params(axis="x", labelrotation=angle, labelsize=9.5)
     for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
+        label.set(ha="right", va="center" if angle == _UPRIGHT else "top", rotation_mode="anchor")
     axes.margins(y=0.04)
     axes.set_xlim(steps_seen[0] - 0.2, steps_seen[-1] + 0.2)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}%")
+    percent_scale(axes.yaxis)
     axes.grid(axis="y")
-    label_ends(axes, ends[::-1], height=2.1)
+    label_ends(axes, ends[::-1], height=_STREAM_HEIGHT)
     first, last = arrivals[steps_seen[0]][1], arrivals[steps_seen[-1]][1]
     grey = f"; grey: {background} other methods" if background else ""
     axes.set_xlabel(f"arrived, {first} to {last}{grey}", fontsize=10.5)
@@ -162,12 +169,7 @@ def learning_curve(result: BenchmarkResult) -> Iterator[Plot]:
     if not rows:
         return
     unseen = [row for row in rows if row["candidates"] == "unseen"]
-    enough = sufficient_exam(unseen)
-    message = (
-        "A longer exam does not tell more about a new candidate"
-        if enough is None
-        else f"{count(number(enough, 'items'))} exam items tell nine tenths of what the longest exam does"
-    )
+    message = _exam_message(unseen)
     figure, axes = new_figure(message, "AUC of Pr(Yes) by length of the exam that candidates sat", height=3.5)
     lengths = sorted({(number(row, "items"), str(row["exam"])) for row in rows})
     place = {exam: index for index, (_, exam) in enumerate(lengths)}
@@ -201,6 +203,15 @@ def learning_curve(result: BenchmarkResult) -> Iterator[Plot]:
     axes.grid(axis="y")
     label_ends(axes, ends, lines=2, height=2.7)
     yield finish(figure, name="learning-curve", table="learning_curve", message=message)
+
+
+def _exam_message(rows: Sequence[Row]) -> str:
+    enough = sufficient_exam(rows)
+    if enough is None:
+        return "A longer exam does not tell more about a new candidate"
+    if number(enough, "items") == max(number(row, "items") for row in rows):
+        return "No shorter exam tells nine tenths of what the longest does"
+    return f"{count(number(enough, 'items'))} exam items tell nine tenths of what the longest exam does"
 
 
 def _exam_label(items: float, exam: str) -> str:
