@@ -38,6 +38,38 @@ def speed(
     )
 
 
+@app.command(epilog="Example: modelsat bench exam --questions 2000")
+def exam(
+    questions: Annotated[int, typer.Option(min=1, help="Asked in each run.")] = 1000,
+    repeats: Annotated[int, typer.Option(min=1, help="Of each run; medians are shown.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how much of an endpoint's speed an exam uses, against a local stand-in. Nothing fails."""
+    from modelsat.exam.throughput import measure_throughput
+
+    with progress("Measuring") as advance:
+        rows = measure_throughput(questions=questions, repeats=repeats, progress=advance)
+    if as_json:
+        print_json([row.to_json() for row in rows])
+        return
+    print_table(
+        ("", "questions/s", "reference", "ratio", "bar", "", "at once"),
+        [
+            (
+                row.name,
+                f"{row.rate:.0f}",
+                f"{row.reference:.0f}",
+                f"{row.ratio:.0%}",
+                f">= {row.bar:.0%}",
+                "met" if row.met else "missed",
+                row.concurrency,
+            )
+            for row in rows
+        ],
+        numeric=("questions/s", "reference", "ratio", "bar", "at once"),
+    )
+
+
 def _row(measure: "Measure") -> tuple[str, ...]:
     bar = "" if measure.bar is None else f"{'<=' if measure.better == 'lower' else '>='} {measure.bar:g}"
     met = {True: "met", False: "missed", None: ""}[measure.met]

@@ -1,10 +1,12 @@
-"""`modelsat exam`: build an aptitude test from outcomes, grade candidates with it, look at a card."""
+"""`modelsat exam`: build an aptitude test from outcomes, grade candidates with it; its other commands join here."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.exam_card import compare, show
+from modelsat.cli.exam_replay import replay
 from modelsat.cli.exam_run import run
 from modelsat.cli.output import CommandGroup, print_json, print_table, say
 from modelsat.errors import DataError
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build, sit and grade aptitude tests.")
 app.command("run")(run)
+app.command("show", epilog="Example: modelsat exam show cards/our-model.json")(show)
+app.command("compare", epilog="Example: modelsat exam compare cards/old.json cards/new.json")(compare)
+app.command("replay", epilog="Example: modelsat exam replay --width 0.15 --width 0.1")(replay)
 
 OutcomesOption = Annotated[
     Path,
@@ -156,27 +161,6 @@ def grade(
         numeric=["level", "tasks", "shots"],
     )
     say(f"{output}: {len(rows)} cards on exam {blueprint.name} ({len(blueprint.items)} items)")
-
-
-@app.command(epilog="Example: modelsat exam show cards/our-model.json")
-def show(
-    card: Annotated[Path, typer.Argument(metavar="CARD", help="A capability card.")],
-    text: Annotated[bool, typer.Option("--text", help="Print the capability representation.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a capability card, its best tasks first."""
-    from modelsat.capability.card import card_object, read_card
-    from modelsat.capability.profile import represent
-
-    profile = read_card(card)
-    if as_json:
-        print_json(card_object(profile))
-    elif text:
-        typer.echo(represent(profile))
-    else:
-        from modelsat.cli.zoo import print_profile
-
-        print_profile(profile)
 
 
 def _build_own(items: Path, output: Path, name: str, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """`modelsat zoo`: who can be chosen, and what each can do."""
 
+from datetime import date as date_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ app = typer.Typer(
     cls=CommandGroup, no_args_is_help=True, help="List and edit the candidates that can be chosen."
 )
 
+STALE_AFTER_DAYS = 180
+
 ZooOption = Annotated[
     Path | None,
     typer.Option(
@@ -27,9 +30,12 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The candidate
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("list", epilog="Example: modelsat zoo list --tag open-weights")
+@app.command("list", epilog="Example: modelsat zoo list --tag open-weights --stale-after 90")
 def list_(
     zoo: ZooOption = None,
+    stale_after: Annotated[
+        int, typer.Option(min=1, metavar="DAYS", help="Mark cards that are older as stale.")
+    ] = STALE_AFTER_DAYS,
     tag: Annotated[
         list[str] | None,
         typer.Option("--tag", help="Only candidates with this tag; repeat for more.", show_default=False),
@@ -44,16 +50,23 @@ def list_(
         if set(tag or ()) <= set(candidate.tags)
     ]
     members.sort(key=lambda member: -member[1].level)
+    stale = {candidate.name: is_stale(profile.date, stale_after) for candidate, profile in members}
     if as_json:
-        print_json([candidate_object(candidate, profile) for candidate, profile in members])
+        print_json(
+            [
+                {**candidate_object(candidate, profile), "stale": stale[candidate.name]}
+                for candidate, profile in members
+            ]
+        )
         return
     print_table(
-        ["candidate", "level", "shots", "in", "out", "context", "tags"],
+        ["candidate", "level", "shots", "card", "in", "out", "context", "tags"],
         [
             (
                 candidate.name,
                 f"{profile.level:.3f}",
                 sum(result.shots for result in profile.results),
+                f"{profile.date or '?'}{' stale' if stale[candidate.name] else ''}",
                 _number(candidate.input_price),
                 _number(candidate.output_price),
                 _number(candidate.context_window),
@@ -63,7 +76,12 @@ def list_(
         ],
         numeric=["level", "shots", "in", "out", "context"],
     )
-    say("level: accuracy over the exam's items; in, out: money per million tokens.")
+    say("level: accuracy over the exam's items; card: when it sat them; in, out: money per million tokens.")
+    if any(stale.values()):
+        say(
+            f"{sum(stale.values())} stale: over {stale_after} days old, or of unknown age; models behind an endpoint "
+            "change. Renew with  modelsat exam run --zoo FILE --register FILE."
+        )
 
 
 @app.command(epilog="Example: modelsat zoo show gemini-1.5-pro-002")
@@ -188,6 +206,15 @@ def remove(name: NameArgument, zoo: ZooFileOption, as_json: JsonOption = False) 
     _report(zoo, f"removed {name}", as_json=as_json)
 
 
+def is_stale(date: str, days: int, today: date_type | None = None) -> bool:
+    """Whether a card of this ISO date is older than so many days; one without a date is."""
+    try:
+        sat = date_type.fromisoformat(date)
+    except ValueError:
+        return True
+    return ((today or date_type.today()) - sat).days > days
+
+
 def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> dict[str, Any]:
     """A candidate and the summary of its profile, for `--json`."""
     return {
@@ -206,6 +233,7 @@ def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> di
         "tags": list(candidate.tags),
         "notes": candidate.notes,
         "mean_output_tokens": profile.mean_output_tokens,
+        "date": profile.date,
     }
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from modelsat.errors import EndpointError, MissingExtraError
+from modelsat.errors import EndpointError
 from modelsat.exam.endpoint import Endpoint, Fault, Reply, read_response
+from modelsat.exam.lines import Lines, TooLargeError
 
 if TYPE_CHECKING:
     import httpx
@@ -72,7 +73,6 @@ class Client:
         endpoint: Endpoint,
         *,
         patience: Patience | None = None,
-        concurrency: int = 16,
         transport: "httpx.AsyncBaseTransport | None" = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -81,36 +81,18 @@ class Client:
         Args:
             endpoint: Whom to ask.
             patience: How long to wait for it.
-            concurrency: Connections to keep.
             transport: What carries the requests; the network by default.
             rng: Varies the waits.
 
         Raises:
             MissingExtraError: httpx is not installed.
         """
-        try:
-            import httpx
-        except ImportError:
-            raise MissingExtraError("exam", "asking an endpoint") from None
         self.endpoint = endpoint
         self.patience = patience or Patience()
-        self._transport_error = (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL)
+        self._lines = Lines(endpoint.url, api_key=endpoint.api_key, transport=transport)
         self._rng = rng or random.Random()
         # Until this time of the loop's clock nobody asks: the endpoint said so to one of us.
         self._not_before = 0.0
-        headers = {
-            "content-type": "application/json",
-            "accept": "application/json",
-            "accept-encoding": "identity",
-        }
-        if endpoint.api_key:
-            headers["authorization"] = f"Bearer {endpoint.api_key}"
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            headers=headers,
-            timeout=httpx.Timeout(self.patience.timeout_s, connect=min(10.0, self.patience.timeout_s)),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,7 +100,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._lines.close()
 
     async def ask(self, body: Mapping[str, Any]) -> Reply:
         """Ask once, and again where that may help.
@@ -151,21 +133,15 @@ class Client:
             await self._wait(answer, failed + busy)
 
     async def _attempt(self, content: bytes) -> Reply | Fault:
+        largest = self.patience.largest_answer
         try:
-            async with (
-                asyncio.timeout(self.patience.timeout_s),
-                self._http.stream("POST", self.endpoint.url, content=content) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > self.patience.largest_answer:
-                        size = self.patience.largest_answer
-                        return Fault(reason=f"answered with more than {size:,} bytes", billed=True)
-                return read_response(response.status_code, response.headers, bytes(body))
+            async with asyncio.timeout(self.patience.timeout_s):
+                return read_response(*await self._lines.post(content, largest=largest))
         except TimeoutError:
             return Fault(reason=f"did not answer within {self.patience.timeout_s:g} s", billed=True)
-        except self._transport_error as error:
+        except TooLargeError:
+            return Fault(reason=f"answered with more than {largest:,} bytes", billed=True)
+        except self._lines.errors as error:
             return Fault(reason=f"could not be asked ({_describe(error)})", billed=_was_sent(error))
 
     async def _until_allowed(self) -> None:
@@ -190,4 +166,4 @@ def _describe(error: Exception) -> str:
 
 
 def _was_sent(error: Exception) -> bool:
-    return not type(error).__name__.startswith(("Connect", "Pool", "InvalidURL", "Unsupported"))
+    return not type(error).__name__.startswith(("Connect", "Pool", "Proxy", "Unsupported"))

@@ -9,7 +9,7 @@ the disk in batches (`sync`), so that a power cut loses a second's.
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -73,6 +73,9 @@ class Entry:
         return self.item, self.rotation
 
 
+_FIELDS = tuple(field.name for field in fields(Entry))
+
+
 class Journal:
     """An exam's answers on disk, and in memory as `entries`.
 
@@ -130,8 +133,9 @@ class Journal:
         Raises:
             DataError: It cannot be written.
         """
-        values = {name: value for name, value in asdict(entry).items() if value not in ("", None, False)}
-        self._write(values)
+        values = {name: getattr(entry, name) for name in _FIELDS}
+        # What is not there is left out; zero tokens are there.
+        self._write({name: value for name, value in values.items() if value is not None and value != ""})
         self.entries.setdefault(entry.key, entry)
 
     def add_loss(self, key: Key, *, reason: str, cost: float) -> None:

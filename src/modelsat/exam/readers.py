@@ -15,25 +15,32 @@ from modelsat.types import InstructionKind
 
 _RELATIVE_TOLERANCE = 1e-4
 
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", flags=re.DOTALL | re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</think(?:ing)?>", flags=re.IGNORECASE)
-_THOUGHT_BEGIN = re.compile(r"<think(?:ing)?>", flags=re.IGNORECASE)
+# An answer stands at the beginning or at the end of a reply, however long a candidate talks in between. Spaces are
+# counted in the patterns below: no reply may keep a reader busy.
+_BEGINNING, _END = 2_000, 6_000
+_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
 
 # "A" and "I" are words too: they are an answer only where nothing but punctuation follows.
-_LETTER = r"(?:(?P<letter>[B-HJ-Z])(?![A-Za-z0-9'’])|(?P<word>[AI])(?=\s*(?:[).:,;*\]}$_`\"]|$|\n)))"
-_WRAP = r"[\s*_`\"'(\[{$]*(?:\\(?:boxed|text|mathrm|textbf)\{[\s*(]*)*"
+_LETTER = r"(?:(?P<letter>[B-HJ-Z])(?![A-Za-z0-9'’])|(?P<word>[AI])(?=\s{0,3}(?:[).:,;*\]}$_`\"]|$|\n)))"
+_WRAP = r"[\s*_`\"'(\[{$]{0,8}(?:\\(?:boxed|text|mathrm|textbf)\{[\s*(]{0,3}){0,2}"
 _STATED = re.compile(
-    rf"[Aa](?i:nswer)\**(?:\s+(?:is|would be|must be))?\s*[:=]?\s*(?:(?i:option|choice)\s+)?{_WRAP}{_LETTER}",
+    rf"[Aa](?i:nswer)\*{{0,2}}(?:\s{{1,3}}(?:is|would be|must be))?\s{{0,3}}[:=]?\s{{0,3}}"
+    rf"(?:(?i:option|choice)\s{{1,3}})?{_WRAP}{_LETTER}",
     flags=re.MULTILINE,
 )
 _BOXED_LETTER = re.compile(rf"\\boxed\{{{_WRAP}{_LETTER}")
 _BEGINS_WITH_LETTER = re.compile(rf"^{_WRAP}{_LETTER}")
-_ONLY_LETTER = re.compile(r"^[\s*_`\"'(\[]*([A-Za-z])[\s*_`\"').\]:]*$")
-_NAMED = re.compile(rf"(?:(?i:option|choice)\s+{_WRAP}{_LETTER})|\((?P<bracketed>[A-Z])\)")
+_ONLY_LETTER = re.compile(r"[\s*_`\"'(\[]{0,8}([A-Za-z])[\s*_`\"').\]:]{0,8}")
+_NAMED = re.compile(rf"(?:(?i:option|choice)\s{{1,3}}{_WRAP}{_LETTER})|\((?P<bracketed>[A-Z])\)")
 
-_NUMBER = re.compile(r"[-+−]?\s?[$€£]?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s?/\s?\d[\d,]*)?")
-_FRACTION = re.compile(r"([-−]?)\s*\\[dt]?frac\s*\{\s*([-−]?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
-_STATED_LINE = re.compile(r"(?:answer|####)\**(?:\s+is)?\s*[:=]?\s*(.+)", flags=re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[-+−]?\s?[$€£]?\s?(?:\d[\d,]{0,60}(?:\.\d{1,60})?|\.\d{1,60})(?:[eE][-+]?\d{1,9})?(?:\s?/\s?\d[\d,]{0,60})?"
+)
+_FRACTION = re.compile(r"([-−]?)\s?\\[dt]?frac\s?\{\s?([-−]?\d{1,60})\s?\}\s?\{\s?(\d{1,60})\s?\}")
+_STATED_LINE = re.compile(
+    r"(?:answer|####)\*{0,2}(?:\s{1,3}is)?\s{0,3}[:=]?\s{0,3}(\S.{0,300})", flags=re.IGNORECASE
+)
+_STATED_TEXT = re.compile(r"answer\s{0,3}:[\s*]{0,6}(\S.*)", flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +80,15 @@ def grade_reply(question: Question, rotation: int, reply: str) -> Grade:
 
 
 def without_thoughts(reply: str) -> str:
-    """The reply after the model's marked thoughts; empty where it was cut off in the middle of them."""
-    rest = _THOUGHT.sub("", reply)
-    # Some servers strip the opening mark and leave the closing one.
-    rest = _THOUGHT_END.split(rest)[-1]
-    return _THOUGHT_BEGIN.split(rest)[0].strip()
+    """The reply after the model's marked thoughts; empty where it was cut off in the middle of them.
+
+    Some servers strip the opening mark and leave the closing one. Of a very long reply, beginning and end are kept.
+    """
+    lowered = reply.lower() if len(reply.lower()) == len(reply) else reply
+    start = max((at + len(close) for _, close in _THOUGHTS if (at := lowered.rfind(close)) >= 0), default=0)
+    stop = min((at for begin, _ in _THOUGHTS if (at := lowered.find(begin, start)) >= 0), default=len(reply))
+    rest = reply[start:stop].strip()
+    return rest if len(rest) <= _BEGINNING + _END else f"{rest[:_BEGINNING]}\n{rest[-_END:]}"
 
 
 def read_letter(reply: str, choices: tuple[str, ...]) -> str | None:
@@ -93,7 +104,7 @@ def read_letter(reply: str, choices: tuple[str, ...]) -> str | None:
             return stated[-1]
     lines = [line for line in reply.splitlines() if line.strip()]
     for line in (*lines[-1:], *lines[:1]):
-        alone = _ONLY_LETTER.match(line)
+        alone = _ONLY_LETTER.fullmatch(line.strip())
         if alone and alone[1].upper() in letters:
             return alone[1].upper()
     begins = _BEGINS_WITH_LETTER.match(reply)
@@ -129,7 +140,7 @@ def read_number(reply: str, choices: tuple[str, ...]) -> str | None:
 
 def read_text(reply: str, choices: tuple[str, ...]) -> str | None:
     """The words after the last "Answer:", or all of the reply."""
-    stated = re.findall(r"answer\s*:\s*(.+)", reply, flags=re.IGNORECASE)
+    stated = _STATED_TEXT.findall(reply)
     text = (stated[-1] if stated else reply).strip()
     return text or None
 

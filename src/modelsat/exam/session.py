@@ -212,9 +212,7 @@ async def _sit(
 ) -> Result:
     journal = sitting.journal.path
     resumed = sitting.journal.resumed
-    client = Client(
-        seat.endpoint, patience=rules.patience, concurrency=rules.concurrency, transport=transport
-    )
+    client = Client(seat.endpoint, patience=rules.patience, transport=transport)
     try:
         async with client:
             ending = await sitting.run(
