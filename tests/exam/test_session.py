@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,14 @@ def test_a_line_cut_off_half_way_is_asked_again(
 def test_an_endpoint_that_errs_now_and_then_loses_nothing(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    good = knows(lambda task: task < 2)
-    result = hold(
-        lambda number, body: FAULTS[fault] if number % 3 == 1 else good(number, body), exam, questions, folder
-    )
+    good, asked = knows(lambda task: task < 2), Counter[str]()
+
+    def errs_twice(number: int, body: dict[str, Any]) -> Response:
+        prompt = prompt_of(body)
+        asked[prompt] += 1
+        return FAULTS[fault] if asked[prompt] <= 2 and len(asked) % 2 else good(number, body)
+
+    result = hold(errs_twice, exam, questions, folder)
     assert result.profile is not None and result.run is not None
     assert [task.accuracy for task in result.profile.results] == [1.0, 1.0, 0.0, 0.0]
     assert result.run.lost == 0
