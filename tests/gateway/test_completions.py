@@ -11,11 +11,6 @@ from tests.gateway.parts import Pieces, Reply, answer_body, chat, running
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_auto_goes_to_the_best_candidate_and_says_so() -> None:
     async with running() as client:
         reply = await client.chat()

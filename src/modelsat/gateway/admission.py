@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from modelsat.gateway.errors import GatewayError
 
@@ -65,7 +65,9 @@ class Admission:
                 # The place came in the same moment: it goes to the next one.
                 self._leave()
             else:
-                self._waiting.remove(turn)
+                # One that was given up may have been taken out already.
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise _busy(f"The gateway is busy: no place within {self._timeout_s:g} s") from None
             raise

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,12 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from modelsat.gateway.api import Api, JsonEndpoint
+from modelsat.gateway.api import Api
 from modelsat.gateway.completions import Completions
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.health import Health
+from modelsat.gateway.json_endpoint import Handler, JsonEndpoint
 from modelsat.gateway.logs import log
+from modelsat.gateway.openapi import openapi_document
+from modelsat.gateway.route_api import RouteApi
+from modelsat.gateway.zoo_watch import ZooWatch
 from modelsat.routing.scorer import Scorer
 
 
@@ -44,29 +48,35 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        loading = asyncio.create_task(load())
+        tasks = [asyncio.create_task(load())]
+        if gateway.settings.zoo is not None:
+            tasks.append(asyncio.create_task(ZooWatch(gateway, gateway.settings.zoo).run()))
         try:
             yield
         finally:
             gateway.draining = True
-            loading.cancel()
-            with suppress(asyncio.CancelledError):
-                await loading
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await gateway.close()
 
-    def json(path: str, handler: str, *, body: bool) -> JsonEndpoint:
-        return JsonEndpoint(gateway, path, getattr(api, handler), body=body)
+    def json(path: str, handler: Handler, *, body: bool = True) -> JsonEndpoint:
+        return JsonEndpoint(gateway, path, handler, body=body)
+
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(openapi_document())
 
     routes = [
         Route("/v1/chat/completions", Completions(gateway, "chat/completions"), methods=["POST"]),
         Route("/v1/completions", Completions(gateway, "completions"), methods=["POST"]),
-        Route("/v1/route", json("/v1/route", "route", body=True), methods=["POST"]),
-        Route("/v1/feedback", json("/v1/feedback", "feedback", body=True), methods=["POST"]),
-        Route("/v1/models", json("/v1/models", "models", body=False), methods=["GET"]),
-        Route("/v1/models/{name:path}", json("/v1/models/{name}", "model", body=False), methods=["GET"]),
+        Route("/v1/route", json("/v1/route", RouteApi(gateway).route), methods=["POST"]),
+        Route("/v1/feedback", json("/v1/feedback", api.feedback), methods=["POST"]),
+        Route("/v1/models", json("/v1/models", api.models, body=False), methods=["GET"]),
+        Route("/v1/models/{name:path}", json("/v1/models/{name}", api.model, body=False), methods=["GET"]),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/metrics", health.metrics),
+        Route("/openapi.json", openapi),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unknown_path})
 

@@ -95,8 +95,8 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -
         gone.cancel()
         if not task.done():
             task.cancel()
-            # What the work closes on its way out is closed before the request ends.
-            await asyncio.wait((task,))
+            # What the work closes on its way out is closed before the request ends; how it ends is of no interest.
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _until_gone(receive: Receive) -> None:

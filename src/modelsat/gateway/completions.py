@@ -12,6 +12,7 @@ from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.exchange import CLIENT_LEFT, Exchange
 from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.gateway import Gateway
+from modelsat.gateway.json_endpoint import gateway_fault
 from modelsat.gateway.logs import logger
 from modelsat.gateway.relay import BrokenAnswerError
 from modelsat.gateway.request import ClientRequest, Kind, read_request
@@ -50,8 +51,7 @@ class Completions:
             await self._fail(_broken(exchange), exchange, reply)
         except Exception:
             logger.exception("fault", extra={"modelsat_fields": {"decision": exchange.id}})
-            fault = GatewayError("The gateway failed; its log knows more.", status=500, code="gateway_fault")
-            await self._fail(fault, exchange, reply)
+            await self._fail(gateway_fault(), exchange, reply)
         finally:
             close_books(self._gateway, exchange, path=f"/v1/{self._kind}")
 

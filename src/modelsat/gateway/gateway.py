@@ -21,7 +21,7 @@ from modelsat.gateway.logs import log
 from modelsat.gateway.model_names import Target, read_model_name
 from modelsat.gateway.records import Caller, Doorkeeper, Journal, Record
 from modelsat.gateway.relay import Relay
-from modelsat.gateway.request import ClientRequest, parse_policy
+from modelsat.gateway.request import ClientRequest, parse_policy, refused
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.gateway.telemetry import Telemetry
 from modelsat.gateway.upstream import Upstream
@@ -153,10 +153,12 @@ class Gateway:
         candidates = [candidate for candidate in self.fleet.zoo.candidates if candidate.endpoint]
         return [(candidate.name, self.breaker(candidate).state) for candidate in candidates]
 
-    def write(self, record: Record) -> None:
-        """Hand a record to the journal; what it does not take is counted."""
-        if not self.journal.record(record):
+    def write(self, record: Record) -> bool:
+        """Hand a record to the journal; False where it did not take it, which is counted."""
+        taken = self.journal.record(record)
+        if not taken:
             self.telemetry.dropped.labels(type(record).__name__.removesuffix("Record").lower()).inc()
+        return taken
 
     async def choose(self, request: ClientRequest, caller: Caller, turn: Turn | None, fleet: Fleet) -> Choice:
         """Decide who is to answer a request.
@@ -168,9 +170,12 @@ class Gateway:
         demand = self.demand(request, caller)
         if target.candidate is not None:
             return named_choice(target.candidate, fleet, demand)
-        policy = self.policy_of(target, request.overrides.policy)
+        self.check_candidates(fleet, request.overrides.candidates, "metadata.modelsat.candidates")
+        policy = self.policy_of(target, request.overrides.policy, "metadata.modelsat.policy")
         eligible = find_eligible(fleet, demand, policy)
-        scores = await self.scores(fleet, request.instruction)
+        scores = await self.scores(
+            fleet, request.instruction, timeout_s=self.settings.route_timeout_ms / 1000
+        )
         return routed_choice(
             fleet,
             eligible,
@@ -188,18 +193,38 @@ class Gateway:
             output_tokens=request.output_tokens,
             modalities=request.modalities,
             tools=request.tools,
-            tags=tuple(dict.fromkeys((*self.settings.require_tags, *overrides.tags))),
+            tags=self.required_tags(overrides.tags),
             candidates=overrides.candidates,
             allowed=caller.allowed_candidates,
         )
 
-    def policy_of(self, target: Target, override: str | None) -> RoutingPolicy:
-        """The policy of a request: by `metadata.modelsat`, else by the model's name, else the default one."""
+    def required_tags(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Tags that a request needs: the gateway's and its own."""
+        return tuple(dict.fromkeys((*self.settings.require_tags, *tags)))
+
+    def check_candidates(self, fleet: Fleet, names: Iterable[str] | None, param: str) -> None:
+        """Refuse names that nobody has: a misspelt one would narrow the choice unnoticed.
+
+        Raises:
+            GatewayError: 400 that names the first one.
+        """
+        unknown = [name for name in names or () if name not in fleet.zoo]
+        if unknown:
+            raise refused(f"there is no candidate {unknown[0][:100]!r}; GET /v1/models lists them", param)
+
+    def policy_of(self, target: Target, override: str | None, param: str) -> RoutingPolicy:
+        """The policy of a request: what it says itself, else by the model's name, else the default one.
+
+        Raises:
+            GatewayError: 400 where it is malformed.
+        """
         if override is not None:
-            return parse_policy(override, "metadata.modelsat.policy")
+            return parse_policy(override, param)
         return target.policy or self.settings.routing_policy
 
-    async def scores(self, fleet: Fleet, instruction: Instruction | None) -> ScoreMatrix | None:
+    async def scores(
+        self, fleet: Fleet, instruction: Instruction | None, *, timeout_s: float
+    ) -> ScoreMatrix | None:
         """Pr("Yes") of every candidate, one row; None where the router fails or is late.
 
         Raises:
@@ -216,9 +241,7 @@ class Gateway:
             reason = "no_text"
         else:
             try:
-                return await self.engine.score(
-                    fleet.router, instruction, timeout_s=self.settings.route_timeout_ms / 1000
-                )
+                return await self.engine.score(fleet.router, instruction, timeout_s=timeout_s)
             except TimeoutError:
                 reason = "timeout"
             except ModelSatError as error:

@@ -8,9 +8,10 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
-from modelsat.routing.pricing import PER_MILLION, instruction_tokens
+from modelsat.routing.pricing import BYTES_PER_TOKEN, PER_MILLION
 from modelsat.types import Candidate
 
 # An answer longer than this is not kept to be counted; its length is.
@@ -91,7 +92,7 @@ class Meter:
         return Usage(
             input_tokens=_count(reported, "prompt_tokens"),
             output_tokens=_count(reported, "completion_tokens"),
-            estimated_output=instruction_tokens(" " * size) if size else 0,
+            estimated_output=ceil(size / BYTES_PER_TOKEN),
         )
 
 

@@ -119,9 +119,10 @@ def refused(fault: str, param: str | None = None, *, code: str = "invalid_reques
 
 
 def clip(text: str) -> str:
-    """The beginning and the end of a long text, which is what the router reads of it."""
+    """What the router reads of a text: its beginning and its end, without halves of characters."""
     half = ROUTED_CHARACTERS // 2
-    return text if len(text) <= ROUTED_CHARACTERS else f"{text[:half]}\n{text[-half:]}"
+    clipped = text if len(text) <= ROUTED_CHARACTERS else f"{text[:half]}\n{text[-half:]}"
+    return clipped.encode(errors="replace").decode()
 
 
 def parse_policy(text: str, param: str) -> RoutingPolicy:

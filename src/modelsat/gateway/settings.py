@@ -25,53 +25,71 @@ class GatewaySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal["modelsat-gateway/1"] = FORMAT
-    zoo: Path | None = Field(None, description="Zoo file; a relative path is taken from the settings file")
+    zoo: Path | None = Field(
+        default=None, description="Zoo file; a relative path is taken from the settings file"
+    )
     store: str | None = Field(
-        None,
+        default=None,
         description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
     )
-    checkpoint: Path | None = Field(None, description="Tuned router; the shipped one by default")
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on")
+    checkpoint: Path | None = Field(default=None, description="Tuned router; the shipped one by default")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on")
 
-    policy: str = Field("best", description="What model `auto` prefers")
-    require_tags: tuple[str, ...] = Field((), description="Tags that every candidate must have to be asked")
-    shadow: str | None = Field(None, description="Route and record, but let this candidate answer")
-    sticky: bool = Field(True, description="Whether a conversation stays with its candidate")
-    sticky_margin: float = Field(
-        0.05, ge=0, le=1, description="How much better another candidate must be to take over a conversation"
+    policy: str = Field(default="best", description="What model `auto` prefers")
+    require_tags: tuple[str, ...] = Field(
+        default=(), description="Tags that every candidate must have to be asked"
     )
-    sticky_ttl_s: float = Field(3600, gt=0, description="How long a conversation is remembered")
-    sticky_conversations: int = Field(10_000, ge=1, description="Conversations remembered at once")
+    shadow: str | None = Field(default=None, description="Route and record, but let this candidate answer")
+    sticky: bool = Field(default=True, description="Whether a conversation stays with its candidate")
+    sticky_margin: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="How much better another candidate must be to take over a conversation",
+    )
+    sticky_ttl_s: float = Field(default=3600, gt=0, description="How long a conversation is remembered")
+    sticky_conversations: int = Field(default=10_000, ge=1, description="Conversations remembered at once")
 
     route_timeout_ms: float = Field(
-        1000, gt=0, description="Later than this, the policy's best single candidate answers"
+        default=1000, gt=0, description="Later than this, the policy's best single candidate answers"
     )
     batch_wait_ms: float = Field(
-        2, ge=0, le=LONGEST_BATCH_WAIT_MS, description="How long a request waits for others to be scored with"
+        default=2,
+        ge=0,
+        le=LONGEST_BATCH_WAIT_MS,
+        description="How long a request waits for others to be scored with",
     )
-    batch_size: int = Field(32, ge=1, le=256, description="Requests scored together at most")
+    batch_size: int = Field(default=32, ge=1, le=256, description="Requests scored together at most")
 
-    deadline_s: float = Field(600, gt=0, description="From a request to the end of its answer")
-    connect_timeout_s: float = Field(5, gt=0, description="To connect to an endpoint")
-    first_byte_timeout_s: float = Field(120, gt=0, description="From a request to its answer's first byte")
-    idle_timeout_s: float = Field(60, gt=0, description="Between two pieces of an answer")
-    max_fallbacks: int = Field(3, ge=0, description="Candidates tried after the first one failed")
-    breaker_window_s: float = Field(30, gt=0, description="How far back failures count")
-    breaker_requests: int = Field(5, ge=1, description="Requests in the window before failures count")
-    breaker_error_rate: float = Field(0.5, gt=0, le=1, description="Share of failures that opens a breaker")
-    breaker_open_s: float = Field(15, gt=0, description="How long it stays open before a probe")
+    deadline_s: float = Field(default=600, gt=0, description="From a request to the end of its answer")
+    connect_timeout_s: float = Field(default=5, gt=0, description="To connect to an endpoint")
+    first_byte_timeout_s: float = Field(
+        default=120, gt=0, description="From a request to its answer's first byte"
+    )
+    idle_timeout_s: float = Field(default=60, gt=0, description="Between two pieces of an answer")
+    max_fallbacks: int = Field(default=3, ge=0, description="Candidates tried after the first one failed")
+    breaker_window_s: float = Field(default=30, gt=0, description="How far back failures count")
+    breaker_requests: int = Field(default=5, ge=1, description="Requests in the window before failures count")
+    breaker_error_rate: float = Field(
+        default=0.5, gt=0, le=1, description="Share of failures that opens a breaker"
+    )
+    breaker_open_s: float = Field(default=15, gt=0, description="How long it stays open before a probe")
 
-    max_concurrent: int = Field(256, ge=1, description="Requests worked on at once")
-    max_queue: int = Field(256, ge=0, description="Requests that may wait for their turn; more are refused")
-    queue_timeout_s: float = Field(30, gt=0, description="How long one waits for its turn")
-    max_body_bytes: int = Field(20 * MEGABYTE, ge=1024, description="Largest request body")
-    max_header_bytes: int = Field(32_768, ge=4096, description="Largest request head")
-    drain_s: float = Field(30, ge=0, description="How long running answers may take after SIGTERM")
+    max_concurrent: int = Field(default=256, ge=1, description="Requests worked on at once")
+    max_queue: int = Field(
+        default=256, ge=0, description="Requests that may wait for their turn; more are refused"
+    )
+    queue_timeout_s: float = Field(default=30, gt=0, description="How long one waits for its turn")
+    max_body_bytes: int = Field(default=20 * MEGABYTE, ge=1024, description="Largest request body")
+    max_header_bytes: int = Field(default=32_768, ge=4096, description="Largest request head")
+    drain_s: float = Field(default=30, ge=0, description="How long running answers may take after SIGTERM")
 
-    zoo_poll_s: float = Field(2, gt=0, description="How often the zoo file is looked at")
-    log_prompts: bool = Field(False, description="Keep the text that was routed on in logs and store")
-    open_metrics: bool = Field(False, description="Answer /metrics without an API key where keys are needed")
+    zoo_poll_s: float = Field(default=2, gt=0, description="How often the zoo file is looked at")
+    log_prompts: bool = Field(default=False, description="Keep the text that was routed on in logs and store")
+    open_metrics: bool = Field(
+        default=False, description="Answer /metrics without an API key where keys are needed"
+    )
 
     @field_validator("policy")
     @classmethod

@@ -137,27 +137,7 @@ class Upstream:
         await self._transport.aclose()
 
     async def _ask(self, url: httpx.URL, headers: Headers, body: bytes) -> UpstreamAnswer:
-        connected = False
-
-        async def trace(event: str, info: dict[str, Any]) -> None:
-            nonlocal connected
-            connected = connected or event == "connection.connect_tcp.started"
-
-        extensions = {"timeout": self._timeouts, "trace": trace}
-        try:
-            return await self._begin(
-                httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
-            )
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if connected:
-                raise
-            # The endpoint closed an idle connection just as it was used again: that says nothing about it.
-            return await self._begin(
-                httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
-            )
-
-    async def _begin(self, request: httpx.Request) -> UpstreamAnswer:
-        response = await self._transport.handle_async_request(request)
+        response = await self._send(url, headers, body)
         try:
             rest = aiter(response.stream)  # type: ignore[arg-type]
             begin = await anext(rest, None)
@@ -165,6 +145,25 @@ class Upstream:
             await response.aclose()
             raise
         return UpstreamAnswer(response, begin, rest, idle_timeout_s=self._settings.idle_timeout_s)
+
+    async def _send(self, url: httpx.URL, headers: Headers, body: bytes) -> httpx.Response:
+        connected = False
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            nonlocal connected
+            connected = connected or event == "connection.connect_tcp.started"
+
+        def request() -> httpx.Request:
+            extensions = {"timeout": self._timeouts, "trace": trace}
+            return httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
+
+        try:
+            return await self._transport.handle_async_request(request())
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if connected:
+                raise
+            # The endpoint closed an idle connection just as it was used again: that says nothing about it.
+            return await self._transport.handle_async_request(request())
 
     def _url(self, candidate: Candidate, kind: Kind) -> httpx.URL:
         endpoint = candidate.endpoint or ""

@@ -1,0 +1,172 @@
+"""The router's thread: batches, failures, lateness."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from modelsat.errors import DataError
+from modelsat.gateway.engine import RouterThread
+from modelsat.routing.router import Router
+from modelsat.routing.scorer import score_matrix
+from modelsat.types import CapabilityProfile, Evidence, Instruction, ScoreMatrix
+from tests.gateway.parts import running, zoo
+
+pytestmark = pytest.mark.anyio
+
+
+class Lengths:
+    """Scores by the text's length; notes its batches, and fails at the word `bad`."""
+
+    name = "lengths"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.threads: set[str] = set()
+        self.go = threading.Event()
+        self.go.set()
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        self.go.wait(5)
+        self.batches.append(len(instructions))
+        self.threads.add(threading.current_thread().name)
+        if any("bad" in instruction.text for instruction in instructions):
+            raise DataError("bad text")
+        lengths = [len(instruction.text) / 100 for instruction in instructions]
+        scores = np.tile(np.array(lengths, dtype=np.float32)[:, None], (1, len(profiles)))
+        matrix = score_matrix(instructions, profiles, logits=scores, probabilities=scores)
+        evidence = Evidence(
+            tasks=("t",), weights=scores[:, :1], level_only=np.zeros(len(scores), dtype=np.bool_)
+        )
+        return ScoreMatrix(
+            instruction_ids=matrix.instruction_ids,
+            candidates=matrix.candidates,
+            logits=scores,
+            probabilities=scores,
+            evidence=evidence,
+        )
+
+
+def ask(thread: RouterThread, router: Router, text: str, timeout_s: float = 5) -> "asyncio.Task[ScoreMatrix]":
+    instruction = Instruction(id=text, text=text)
+    return asyncio.create_task(thread.score(router, instruction, timeout_s=timeout_s))
+
+
+async def test_requests_that_arrive_together_are_scored_together() -> None:
+    scorer = Lengths()
+    sizes: list[int] = []
+    thread = RouterThread(wait_ms=3, batch_size=4, observe=sizes.append)
+    router = Router(scorer=scorer, zoo=zoo())
+    scorer.go.clear()
+    tasks = [ask(thread, router, "x" * number) for number in range(1, 8)]
+    await asyncio.sleep(0.05)
+    scorer.go.set()
+    rows = await asyncio.gather(*tasks)
+    thread.close()
+    assert [float(row.probabilities[0, 0]) for row in rows] == pytest.approx([n / 100 for n in range(1, 8)])
+    assert [row.instruction_ids for row in rows] == [("x" * number,) for number in range(1, 8)]
+    assert all(row.evidence is not None and row.evidence.weights.shape == (1, 1) for row in rows)
+    assert sum(scorer.batches) == 7
+    assert max(scorer.batches) == 4
+    assert sizes == scorer.batches
+    assert scorer.threads == {"modelsat-router"}
+
+
+async def test_one_bad_request_spoils_no_other() -> None:
+    scorer = Lengths()
+    thread = RouterThread(wait_ms=3, batch_size=8)
+    router = Router(scorer=scorer, zoo=zoo())
+    scorer.go.clear()
+    tasks = [ask(thread, router, text) for text in ("fine", "bad", "good")]
+    await asyncio.sleep(0.05)
+    scorer.go.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    thread.close()
+    assert [isinstance(result, DataError) for result in results] == [False, True, False]
+
+
+async def test_what_was_given_up_is_not_scored() -> None:
+    scorer = Lengths()
+    thread = RouterThread(wait_ms=0, batch_size=1)
+    router = Router(scorer=scorer, zoo=zoo())
+    scorer.go.clear()
+    first = ask(thread, router, "first")
+    await asyncio.sleep(0.02)
+    with pytest.raises(TimeoutError):
+        await ask(thread, router, "late", timeout_s=0.01)
+    scorer.go.set()
+    await first
+    await ask(thread, router, "next")
+    thread.close()
+    assert scorer.batches == [1, 1]
+
+
+async def test_zoos_are_not_mixed_within_a_batch() -> None:
+    scorer = Lengths()
+    thread = RouterThread(wait_ms=3, batch_size=8)
+    old, new = Router(scorer=scorer, zoo=zoo()), Router(scorer=scorer, zoo=zoo().select(["weak"]))
+    scorer.go.clear()
+    tasks = [ask(thread, router, "x") for router in (old, old, new, old)]
+    called = asyncio.create_task(thread.run(threading.get_ident))
+    await asyncio.sleep(0.05)
+    scorer.go.set()
+    rows = await asyncio.gather(*tasks)
+    assert [len(row.candidates) for row in rows] == [3, 3, 1, 3]
+    assert await called != threading.get_ident()
+    thread.close()
+
+
+async def test_a_router_that_is_late_or_broken_is_replaced_by_the_best_single_candidate() -> None:
+    scorer = Lengths()
+    async with running(scorer=lambda: scorer, route_timeout_ms=50) as client:
+        fine = await client.chat("fine")
+        broken = await client.chat("bad")
+        scorer.go.clear()
+        started = time.monotonic()
+        late = await client.chat("late", model="auto:value=0")
+        waited = time.monotonic() - started
+        scorer.go.set()
+        metrics = (await client.get("/metrics")).body.decode()
+    assert [reply.status for reply in (fine, broken, late)] == [200, 200, 200]
+    assert [reply.headers["x-modelsat-candidate"] for reply in (broken, late)] == ["strong", "weak"]
+    assert waited < 2
+    assert [decision.origin for decision in client.decisions] == ["router", "best-single", "best-single"]
+    assert client.decisions[1].score is None
+    assert 'modelsat_router_failures_total{reason="error"} 1.0' in metrics
+    assert 'modelsat_router_failures_total{reason="timeout"} 1.0' in metrics
+
+
+async def test_until_the_router_is_loaded_only_names_are_served() -> None:
+    scorer = Lengths()
+    ready = threading.Event()
+
+    def load() -> Lengths:
+        ready.wait(5)
+        return scorer
+
+    async with running(scorer=load, ready=False) as client:
+        states = [(await client.get("/readyz")).status, (await client.get("/healthz")).status]
+        auto, named = await client.chat(), await client.chat(model="middle")
+        ready.set()
+        while not client.gateway.ready:
+            await asyncio.sleep(0.001)
+        states.append((await client.get("/readyz")).status)
+    assert states == [503, 200, 200]
+    assert (auto.status, auto.error["code"], auto.headers["retry-after"]) == (503, "not_ready", "1")
+    assert named.status == 200
+    assert client.gateway.draining
+
+
+async def test_a_router_that_cannot_be_loaded_is_told() -> None:
+    def load() -> Lengths:
+        raise DataError("no weights")
+
+    async with running(scorer=load, ready=False) as client:
+        await asyncio.sleep(0.05)
+        reply = await client.get("/readyz")
+    assert reply.json() == {"status": "loading"}

@@ -1,0 +1,155 @@
+"""Keys of endpoints: where they come from, and that they are shown to nobody else."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+
+from modelsat.errors import DataError
+from modelsat.gateway.credentials import Credentials
+from modelsat.gateway.logs import JsonFormatter
+from modelsat.gateway.telemetry import Telemetry
+from tests.gateway.parts import Pieces, Reply, candidate, running, zoo
+
+KEY, FILE_KEY, CLIENT_KEY = "sk-endpoint-7f3a91", "sk-file-55d0c2", "msat-client-0b1e44"
+SECRETS = (KEY, FILE_KEY, CLIENT_KEY)
+
+
+def test_keys_come_from_variables_and_files_that_may_change(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"  {FILE_KEY}\n")
+    members = [candidate("a", api_key_env="A_KEY"), candidate("b", api_key_file=str(file)), candidate("c")]
+    credentials = Credentials(members, {"A_KEY": KEY})
+    assert [credentials.key(name) for name in "abc"] == [KEY, FILE_KEY, None]
+    file.write_text("sk-file-replaced")
+    assert credentials.key("b") == "sk-file-replaced"
+    # In the middle of being replaced, the old one is kept.
+    file.write_text("")
+    assert credentials.key("b") == "sk-file-replaced"
+    file.unlink()
+    assert credentials.key("b") == "sk-file-replaced"
+    assert KEY not in repr(credentials)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"api_key_env": "ABSENT"}, "environment variable ABSENT is not set"),
+        ({"api_key_env": "BROKEN"}, "variable BROKEN holds no key"),
+        ({"api_key_file": "/absent/key"}, "api_key_file /absent/key cannot be read"),
+    ],
+)
+def test_a_missing_key_is_named_by_its_place(fields: dict[str, str], fault: str) -> None:
+    with pytest.raises(DataError, match=fault) as refused:
+        Credentials([candidate("a", **fields)], {"BROKEN": f"{KEY}\r\nx-evil: 1"})
+    assert KEY not in str(refused.value)
+    # A candidate that is never called needs none.
+    Credentials([candidate("a", endpoint=None, **fields)], {})
+
+
+def test_a_file_that_holds_no_key_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"two words", b"\xff\xfe"):
+        (tmp_path / "key").write_bytes(content)
+        with pytest.raises(DataError, match="holds no key"):
+            Credentials([candidate("a", api_key_file=str(tmp_path / "key"))], {})
+
+
+@pytest.mark.anyio
+async def test_an_endpoint_is_sent_its_own_key_and_no_other() -> None:
+    members = zoo(candidate("a", api_key_env="A_KEY"), candidate("b"))
+    async with running(members, environment={"A_KEY": KEY}) as client:
+        for name in "ab":
+            headers = {
+                "authorization": f"Bearer {CLIENT_KEY}",
+                "x-api-key": CLIENT_KEY,
+                "api-key": CLIENT_KEY,
+            }
+            await client.chat(model=name, headers=headers)
+    first, second = client.endpoints.requests
+    assert first.headers["authorization"] == f"Bearer {KEY}"
+    assert "authorization" not in second.headers
+    for request in (first, second):
+        assert CLIENT_KEY not in repr(request.headers.raw)
+
+
+@pytest.mark.anyio
+async def test_keys_are_shown_nowhere_whatever_happens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    file = tmp_path / "key"
+    file.write_text(FILE_KEY)
+    members = zoo(
+        candidate("strong", api_key_env="A_KEY"),
+        candidate("middle", api_key_file=str(file)),
+        candidate("weak"),
+    )
+    shown: list[object] = []
+    async with running(
+        members,
+        environment={"A_KEY": KEY},
+        first_byte_timeout_s=0.02,
+        breaker_requests=1000,
+        log_prompts=True,
+    ) as client:
+
+        async def echo(request: httpx.Request) -> httpx.Response:
+            # As an endpoint does that repeats a key it refuses, in its body and in a header.
+            sent = request.headers.get("authorization", "")
+            said = {"error": {"message": f"Incorrect API key provided: {sent}"}}
+            return httpx.Response(401, json=said, headers={"www-authenticate": sent, "authorization": sent})
+
+        async def leak_in_error(request: httpx.Request) -> httpx.Response:
+            raise httpx.ReadError(f"reset after {request.headers.get('authorization')}")
+
+        async def hang(request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        async def break_off(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Pieces(b"{", httpx.ReadError(str(request.headers))))
+
+        async def fault(request: httpx.Request) -> httpx.Response:
+            raise RuntimeError("a fault of the transport")
+
+        for answer in (echo, leak_in_error, hang, break_off, fault):
+            for name in ("strong", "middle"):
+                client.endpoints.script[name] = answer
+            for model in ("auto", "strong", "middle"):
+                shown.append(
+                    await client.chat(model=model, headers={"authorization": f"Bearer {CLIENT_KEY}"})
+                )
+        for path in ("/v1/models", "/metrics", "/healthz", "/readyz", "/openapi.json"):
+            shown.append(await client.get(path))
+        shown.append(await client.post("/v1/route", {"text": "Which key?"}))
+    assert len(client.endpoints.requests) > 15
+    told = [reply.body.decode() + str(reply.headers) for reply in shown if isinstance(reply, Reply)]
+    logged = [JsonFormatter().format(record) for record in caplog.records]
+    assert any("refused the gateway's credentials (HTTP 401)" in text for text in told)
+    assert any("RuntimeError" in line for line in logged)
+    everything = "\n".join([*told, *logged, *map(repr, client.journal.records), repr(client.gateway.fleet)])
+    assert not [secret for secret in SECRETS if secret in everything]
+
+
+def test_a_log_line_is_one_json_object_with_what_belongs_to_it() -> None:
+    record = logging.LogRecord("modelsat.gateway", logging.INFO, "x.py", 1, "answered", None, None)
+    record.modelsat_fields = {"decision": "dec-1", "cost": 0.5}
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line) | {"at": ""} == {
+        "at": "",
+        "level": "info",
+        "event": "answered",
+        "decision": "dec-1",
+        "cost": 0.5,
+    }
+
+
+def test_each_gateway_has_metrics_of_its_own() -> None:
+    one, other = Telemetry(), Telemetry()
+    one.dropped.labels("usage").inc()
+    assert b'kind="usage"' in one.exposition()
+    assert b'kind="usage"' not in other.exposition()
