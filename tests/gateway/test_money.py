@@ -39,11 +39,11 @@ async def leave_after(client: Client, seen: int, **fields: Any) -> Reply:
     """Ask, and leave when so many pieces came."""
     leave, reply = asyncio.Event(), Reply()
     body = json.dumps(chat(**fields)).encode()
-    headers = {"content-type": "application/json"}
+    headers, before = {"content-type": "application/json"}, len(client.endpoints.requests)
     request = asyncio.ensure_future(
         client.request("POST", "/v1/chat/completions", body, headers, leave=leave, reply=reply)
     )
-    while len(reply.pieces) < seen or not client.endpoints.requests:
+    while len(reply.pieces) < seen or len(client.endpoints.requests) == before:
         await asyncio.sleep(0.001)
     leave.set()
     await request
