@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from modelsat.bench.reporting.findings import Finding, contests, judged
-from modelsat.bench.reporting.methods import role
 from modelsat.bench.reporting.observations import findings, sufficient_exam
+from modelsat.bench.reporting.roles import averaged_zoos, role, zoo_places
 from modelsat.bench.reporting.sections import NO_DEFEAT, by_verdict
 from modelsat.bench.results import BenchmarkResult, Cell, Table
-from tests.bench.reporting.synthetic import benchmark
+from tests.bench.reporting.synthetic import APART, ZOOS, benchmark
 
 
 def with_lead(method: str, zoo: str, lead: tuple[float, float, float]) -> BenchmarkResult:
@@ -32,16 +32,16 @@ def texts(found: list[Finding], verdict: str) -> str:
 
 
 def test_a_lead_below_zero_is_a_defeat_and_names_the_winner() -> None:
-    lost = texts(contests(with_lead("k-means 32", "middle_mixed", (-0.02, -0.03, -0.01))), "lost")
-    assert "In middle_mixed, k-means 32 wins by +2.00 [+1.00, +3.00] points." in lost
+    lost = texts(contests(with_lead("k-means", "middle_mixed", (-0.02, -0.03, -0.01))), "lost")
+    assert "In middle_mixed, k-means wins by +2.00 [+1.00, +3.00] points." in lost
 
 
 def test_a_lead_whose_interval_holds_zero_is_too_close_to_call() -> None:
-    found = contests(with_lead("k-means 32", "mean", (-0.002, -0.01, 0.006)))
-    assert "k-means 32 is ahead by +0.20 [-0.60, +1.00] points; the interval holds 0." in texts(
+    found = contests(with_lead("k-means", "mean", (-0.002, -0.01, 0.006)))
+    assert "k-means is ahead by +0.20 [-0.60, +1.00] points; the interval holds 0." in texts(
         found, "undecided"
     )
-    assert "k-means 32" not in texts(found, "lost")
+    assert "k-means" not in texts(found, "lost")
 
 
 def test_every_defeat_in_every_zoo_is_reported() -> None:
@@ -61,6 +61,15 @@ def test_every_defeat_in_every_zoo_is_reported() -> None:
     for row in defeats:
         assert f"{row['method']} wins" in lost
         assert str(row["zoo"]) in lost
+
+
+def test_a_zoo_of_another_dataset_is_judged_where_it_was_routed_and_is_in_no_mean() -> None:
+    result = benchmark(only=["zoos"])
+    assert averaged_zoos(result) == list(ZOOS)
+    assert ("zeroeval", APART) in zoo_places(result)
+    text = "\n".join(finding.text for finding in contests(result))
+    assert "in the mean over 6 zoos" in text
+    assert "In zeroeval (datasets never tuned on), " in text
 
 
 def test_variants_and_controls_are_no_rivals() -> None:

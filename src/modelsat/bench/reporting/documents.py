@@ -6,11 +6,14 @@ Both are written from a summary, so that the few KB that a release keeps are all
 from collections.abc import Iterable
 
 from modelsat.bench.reporting.findings import with_interval
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.numbers import UNDEFINED, count, percent, write_cell
+from modelsat.bench.reporting.observations import findings
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     ORACLE,
     OWN,
     Row,
+    averaged_zoos,
     distinct,
     headline_part,
     number,
@@ -19,11 +22,9 @@ from modelsat.bench.reporting.methods import (
     records,
     role,
     strongest_rival,
-    zoo_names,
+    zoo_places,
     zoo_rows,
 )
-from modelsat.bench.reporting.numbers import UNDEFINED, count, percent, write_cell
-from modelsat.bench.reporting.observations import findings
 from modelsat.bench.reporting.sections import (
     SECTIONS,
     VERDICT_HEADINGS,
@@ -52,8 +53,8 @@ def readme_section(result: BenchmarkResult) -> str:
     return "\n".join(
         (
             f"{count(number(rows[0], 'n'))} instructions ({part_name(str(rows[0]['part']))}), means over "
-            f'{len(zoo_names(summary))} zoos. "Unseen" candidates are known by their exam only. Gain: points over the '
-            "best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
+            f'{len(averaged_zoos(summary))} zoos. "Unseen" candidates are known by their exam only. Gain: points over '
+            "the best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
             "intervals.",
             "",
             markdown(_methods(summary), level=0),
@@ -149,7 +150,9 @@ def _quality(row: Row | None, column: str) -> str:
 
 
 def _zoos(summary: BenchmarkResult) -> View:
-    return _beside("By zoo", "zoo", [(zoo, zoo_rows(summary, zoo)) for zoo in zoo_names(summary)])
+    return _beside(
+        "By zoo", "zoo", [(zoo, zoo_rows(summary, zoo, part)) for zoo, part in zoo_places(summary)]
+    )
 
 
 def _parts(summary: BenchmarkResult) -> View:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.numbers import count, percent, points, three_decimals
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     OWN,
     Row,
+    averaged_zoos,
     distinct,
     headline_part,
     number,
@@ -19,10 +21,9 @@ from modelsat.bench.reporting.methods import (
     records,
     role,
     strongest_rival,
-    zoo_names,
+    zoo_places,
     zoo_rows,
 )
-from modelsat.bench.reporting.numbers import count, percent, points, three_decimals
 from modelsat.bench.results import BenchmarkResult
 
 Verdict = Literal["won", "lost", "undecided", "fact"]
@@ -77,7 +78,7 @@ def _gain(result: BenchmarkResult) -> Iterator[Finding]:
         return
     gap = number(own, "gap_closed")
     way = f", {percent(gap)} of the way to the oracle" if gap == gap else ""
-    zoos = len(zoo_names(result))
+    zoos = len(averaged_zoos(result))
     yield Finding(
         verdict=judged(own, "gain"),
         topic="zoos",
@@ -109,23 +110,24 @@ def _mean_lead(result: BenchmarkResult) -> Iterator[Finding]:
 
 
 def _by_zoo(result: BenchmarkResult) -> Iterator[Finding]:
-    clear = []
-    for zoo in zoo_names(result):
+    clear, averaged = [], averaged_zoos(result)
+    for zoo, part in zoo_places(result):
+        where = zoo if zoo in averaged else f"{zoo} ({part_name(part)})"
         rivals = [
             row
-            for row in zoo_rows(result, zoo)
+            for row in zoo_rows(result, zoo, part)
             if role(str(row["method"])) == "rival" and row["lead"] is not None
         ]
         defeats = [row for row in rivals if judged(row, "lead") == "lost"]
         for row in defeats:
-            yield _against(row, f"In {zoo}")
+            yield _against(row, f"In {where}")
         closest = min(rivals, key=lambda row: number(row, "lead"), default=None)
         if closest is None or defeats:
             continue
         if judged(closest, "lead") == "won":
-            clear.append(f"{zoo} (closest: {closest['method']}, {with_interval(closest, 'lead')})")
+            clear.append(f"{where} (closest: {closest['method']}, {with_interval(closest, 'lead')})")
         else:
-            yield _against(closest, f"In {zoo}")
+            yield _against(closest, f"In {where}")
     if clear:
         yield Finding(
             verdict="won",

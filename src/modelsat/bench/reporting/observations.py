@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from modelsat.bench.reporting.findings import Finding, Verdict, contests, judged, listed
-from modelsat.bench.reporting.methods import OWN, Row, distinct, number, own_row, records, role, stream_means
 from modelsat.bench.reporting.numbers import (
     apart,
     count,
@@ -13,6 +12,7 @@ from modelsat.bench.reporting.numbers import (
     three_figures,
     whole_percent,
 )
+from modelsat.bench.reporting.roles import OWN, Row, distinct, number, own_row, records, role, stream_means
 from modelsat.bench.results import MEAN_ZOO, BenchmarkResult
 
 

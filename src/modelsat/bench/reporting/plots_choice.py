@@ -16,12 +16,14 @@ from modelsat.bench.reporting.canvas import (
     new_figure,
 )
 from modelsat.bench.reporting.findings import judged, listed, with_interval
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.numbers import count, points, whole_percent
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     ORACLE,
     OWN,
     RANDOM,
     Row,
+    averaged_zoos,
     distinct,
     number,
     own_row,
@@ -29,10 +31,9 @@ from modelsat.bench.reporting.methods import (
     records,
     role,
     strongest_rival,
-    zoo_names,
+    zoo_places,
     zoo_rows,
 )
-from modelsat.bench.reporting.numbers import count, points, whole_percent
 from modelsat.bench.results import MEAN_ZOO, BenchmarkResult
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
 _GAIN = "Gain over the best single candidate, points, with paired 95% intervals"
 # A cell of the heat map is labelled from this share on.
 _LABELLED_SHARE = 0.1
+# A title names at most so many zoos.
+_NAMED_ZOOS = 2
 
 
 def zoo_bars(result: BenchmarkResult) -> Iterator[Plot]:
     """Gain in every zoo, beside the strongest rival there."""
     shown: list[tuple[str, Row, Row | None]] = []
-    for zoo in [*zoo_names(result), MEAN_ZOO]:
-        rows = zoo_rows(result, zoo)
+    places = zoo_places(result)
+    for zoo, part in [*places, (MEAN_ZOO, places[0][1])] if places else ():
+        rows = zoo_rows(result, zoo, part)
         own = own_row(rows)
         if own is not None and own["gain"] is not None:
             # The best single candidate is the zero line: it needs no bar.
@@ -57,9 +61,9 @@ def zoo_bars(result: BenchmarkResult) -> Iterator[Plot]:
         return
     zoos = [(zoo, own) for zoo, own, _ in shown if zoo != MEAN_ZOO]
     clear = sum(judged(own, "gain") == "won" for _, own in zoos)
-    beaten = [zoo for zoo, _, rival in shown if rival is not None and judged(rival, "lead") == "lost"]
+    beaten = [zoo for zoo, part in places if any(map(_beats, zoo_rows(result, zoo, part)))]
     message = f"{OWN} beats the best single candidate in {clear} of {len(zoos)} zoos; " + (
-        f"a rival beats it in {listed(beaten)}" if beaten else "no rival beats it in any"
+        f"a rival beats it in {_named(beaten)}" if beaten else "no rival beats it in any"
     )
     subtitle = f"{_GAIN}; {part_name(str(shown[0][1]['part']))}"
     figure, axes = new_figure(message, subtitle, height=0.62 * len(shown) + 0.5)
@@ -76,7 +80,8 @@ def zoo_bars(result: BenchmarkResult) -> Iterator[Plot]:
             if rival is not None
         ],
     )
-    names = [_zoo_label(zoo, own) for zoo, own, _ in shown]
+    averaged = averaged_zoos(result)
+    names = [_zoo_label(zoo, own, averaged) for zoo, own, _ in shown]
     _zero_line(axes, names)
     if shown[-1][0] == MEAN_ZOO and len(shown) > 1:
         axes.axhline(len(shown) - 1.5, color=GRID, linewidth=0.8)
@@ -209,7 +214,15 @@ def _zero_line(axes: "Axes", names: Sequence[str]) -> None:
     axes.set_xlim(low, high + 0.36 * (high - low))
 
 
-def _zoo_label(zoo: str, own: Row) -> str:
+def _named(zoos: Sequence[str]) -> str:
+    return listed(zoos) if len(zoos) <= _NAMED_ZOOS else f"{len(zoos)} of them"
+
+
+def _beats(row: Row) -> bool:
+    return role(str(row["method"])) == "rival" and row["lead"] is not None and judged(row, "lead") == "lost"
+
+
+def _zoo_label(zoo: str, own: Row, averaged: Sequence[str]) -> str:
     if zoo == MEAN_ZOO:
         return f"mean over zoos\n({count(number(own, 'n'))} instructions)"
-    return zoo
+    return zoo if zoo in averaged else f"{zoo}\n({own['part']})"

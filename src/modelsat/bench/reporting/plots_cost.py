@@ -15,8 +15,8 @@ from modelsat.bench.reporting.canvas import (
     new_figure,
 )
 from modelsat.bench.reporting.marks import label_ends, log_scale, percent_scale
-from modelsat.bench.reporting.methods import OWN, Row, distinct, number, own_row, records, role
 from modelsat.bench.reporting.numbers import count, three_figures, whole_percent
+from modelsat.bench.reporting.roles import OWN, Row, distinct, number, own_row, records, role
 from modelsat.bench.results import BenchmarkResult
 
 if TYPE_CHECKING:

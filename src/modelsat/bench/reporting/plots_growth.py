@@ -16,7 +16,9 @@ from modelsat.bench.reporting.canvas import (
     new_figure,
 )
 from modelsat.bench.reporting.marks import halo, label_ends, percent_scale
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.numbers import apart, count, whole_percent
+from modelsat.bench.reporting.observations import sufficient_exam
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     ORACLE,
     OWN,
@@ -28,8 +30,6 @@ from modelsat.bench.reporting.methods import (
     role,
     stream_means,
 )
-from modelsat.bench.reporting.numbers import apart, count, whole_percent
-from modelsat.bench.reporting.observations import sufficient_exam
 from modelsat.bench.results import BenchmarkResult
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelsat.bench.reporting.findings import judged
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     ORACLE,
     OWN,
@@ -68,13 +68,15 @@ def _cut(table: Table) -> Table:
 
 def _zoos(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
     part = headline_part(rows)
+    averaged = {row["zoo"] for row in rows if row["part"] == part}
     beside: dict[tuple[Cell, Cell], list[dict[str, Cell]]] = {}
     for row in rows:
         beside.setdefault((row["zoo"], row["part"]), []).append(row)
 
     def kept(row: dict[str, Cell]) -> bool:
         mean, headline = row["zoo"] == MEAN_ZOO, row["part"] == part
-        return (mean and headline) or ((mean or headline) and _matters(row, beside[row["zoo"], row["part"]]))
+        spoken_of = mean or headline or row["zoo"] not in averaged
+        return (mean and headline) or (spoken_of and _matters(row, beside[row["zoo"], row["part"]]))
 
     return [row for row in rows if kept(row)]
 
@@ -82,7 +84,7 @@ def _zoos(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
 def _matters(row: Row, beside: list[dict[str, Cell]]) -> bool:
     """The router, its references, its strongest and its closest rival, and every rival that beats it."""
     method = str(row["method"])
-    if method in (OWN, BEST_SINGLE, ORACLE) or method.startswith("best per"):
+    if method in (OWN, ORACLE) or method.startswith(BEST_SINGLE):
         return True
     rivals = [
         other for other in beside if role(str(other["method"])) == "rival" and other["lead"] is not None

@@ -7,19 +7,21 @@ are in the result's JSON.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelsat.bench.reporting.methods import (
+from modelsat.bench.reporting.numbers import FORMATS, UNDEFINED, write_cell, write_interval
+from modelsat.bench.reporting.roles import (
     BEST_SINGLE,
     OWN,
     Row,
+    averaged_zoos,
     distinct,
     headline_part,
     number,
     part_name,
     records,
     stream_means,
+    zoo_places,
     zoo_rows,
 )
-from modelsat.bench.reporting.numbers import FORMATS, UNDEFINED, write_cell, write_interval
 from modelsat.bench.results import BenchmarkResult, Table
 
 # Columns that bound another one, by the table-wide name of what they bound.
@@ -121,20 +123,25 @@ def method_view(result: BenchmarkResult) -> View | None:
 
 
 def zoo_view(result: BenchmarkResult, column: str, title: str) -> View | None:
-    """Methods x zoos in the headline part.
+    """Methods x zoos, the mean over zoos last.
 
     Args:
         result: Of a benchmark.
         column: What to show: `gain`, `lead` or `accuracy`.
         title: Heading.
     """
-    rows = records(result, "zoos")
-    part = headline_part(rows)
-    shown = [row for row in rows if row["part"] == part]
+    averaged = averaged_zoos(result)
+    shown: list[Row] = []
+    for zoo, part in zoo_places(result):
+        name = zoo if zoo in averaged else f"{zoo} ({part})"
+        shown += [{**row, "zoo": name} for row in zoo_rows(result, zoo, part)]
+    shown += zoo_rows(result)
     if not shown:
         return None
-    note = f"{part_name(part)[:1].upper()}{part_name(part)[1:]}."
-    return turned_view(title, note, shown, index="method", across="zoo", column=column)
+    part = part_name(headline_part(shown))
+    return turned_view(
+        title, f"{part[:1].upper()}{part[1:]}.", shown, index="method", across="zoo", column=column
+    )
 
 
 def part_view(result: BenchmarkResult) -> View | None:

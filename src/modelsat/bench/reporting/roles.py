@@ -71,9 +71,23 @@ def zoo_rows(result: BenchmarkResult, zoo: str = MEAN_ZOO, part: str | None = No
     return [row for row in rows if row["zoo"] == zoo and row["part"] == wanted]
 
 
-def zoo_names(result: BenchmarkResult) -> list[str]:
-    """The zoos of a result, the mean over zoos left out."""
-    return distinct(row["zoo"] for row in records(result, "zoos") if row["zoo"] != MEAN_ZOO)
+def averaged_zoos(result: BenchmarkResult) -> list[str]:
+    """The zoos that the mean over zoos is taken over: those routed in the headline part."""
+    rows = records(result, "zoos")
+    part = headline_part(rows)
+    return distinct(row["zoo"] for row in rows if row["part"] == part and row["zoo"] != MEAN_ZOO)
+
+
+def zoo_places(result: BenchmarkResult) -> list[tuple[str, str]]:
+    """Each zoo with the part that it is judged in: the headline part, or the only ones that it has.
+
+    Zoos of other datasets than the exam's own are routed apart, and are in no mean.
+    """
+    averaged = averaged_zoos(result)
+    rows = records(result, "zoos")
+    places = [(zoo, headline_part(rows)) for zoo in averaged]
+    apart = [(str(row["zoo"]), str(row["part"])) for row in rows if row["zoo"] not in (MEAN_ZOO, *averaged)]
+    return [*places, *dict.fromkeys(apart)]
 
 
 def strongest_rival(rows: Iterable[Row], column: str = "accuracy") -> Row | None:
