@@ -227,6 +227,9 @@ async def test_metrics_are_for_key_holders_unless_opened() -> None:
 class FullJournal:
     """Takes nothing, and knows everything."""
 
+    backlog = 20_000
+    dropped = 3
+
     def record(self, record: Record) -> bool:
         return False
 

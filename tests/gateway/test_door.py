@@ -51,11 +51,11 @@ def enter(door: Doorkeeper, authorization: str | None, now: float = NOW) -> Call
 
 def test_a_good_key_is_let_in_with_its_candidates(engine: sa.Engine, doors: Callable[..., KeyDoor]) -> None:
     free, any_key = create_key(engine, name="free", now=NOW)
-    bound, some_key = create_key(engine, name="bound", now=NOW, candidates=["a", "b"])
+    bound, some_key = create_key(engine, name="bound", now=NOW, candidates=["a", "b"], monthly_budget=1.0)
     door = doors()
     assert enter(door, f"Bearer {any_key}") == Caller(key_id=free.id)
     assert enter(door, f"bearer  {some_key} ") == Caller(
-        key_id=bound.id, allowed_candidates=frozenset({"a", "b"})
+        key_id=bound.id, allowed_candidates=frozenset({"a", "b"}), priced_only=True
     )
 
 

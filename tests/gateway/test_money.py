@@ -10,7 +10,7 @@ import pytest
 from modelsat.gateway import asgi
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Caller
-from tests.gateway.parts import Client, Pieces, Reply, answer_body, chat, running
+from tests.gateway.parts import Client, Pieces, Reply, answer_body, candidate, chat, running, zoo
 
 pytestmark = pytest.mark.anyio
 TEXT = "word " * 400
@@ -21,11 +21,12 @@ class CountingDoor:
 
     open = False
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller | None = None, *, priced_only: bool = False) -> None:
+        self.caller = caller or Caller(key_id="k", priced_only=priced_only)
         self.charged: list[float] = []
 
     async def admit(self, authorization: str | None, now: float) -> Caller:
-        return Caller(key_id="k")
+        return self.caller
 
     def charge(self, caller: Caller, cost: float) -> None:
         self.charged.append(cost)
@@ -123,6 +124,63 @@ async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(GatewayError) as caught:
         await asgi.receive_json({"headers": [(b"content-type", b"application/json")]}, receive, limit=10**6)
     assert (caught.value.status, caught.value.code) == (408, "request_timeout")
+
+
+@pytest.mark.parametrize("count", [10**30, 10**4000, -1, 1.5, True, "7"])
+async def test_a_count_that_is_none_is_replaced_by_an_estimate(count: Any) -> None:
+    door = CountingDoor()
+    said = {**answer_body(TEXT), "usage": {"prompt_tokens": count, "completion_tokens": count}}
+    async with running(doorkeeper=door) as client:
+        client.endpoints.answers("strong", json=said)
+        await client.chat()
+    (usage,) = client.usages
+    assert (usage.input_tokens, usage.output_tokens) == (None, None)
+    assert door.charged == [pytest.approx(len(TEXT) / 4 * 10 / 1e6, rel=0.05)]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_that_cannot_be_read_is_charged_by_its_length(stream: bool) -> None:
+    door = CountingDoor()
+    kind = "text/event-stream" if stream else "application/json"
+    async with running(doorkeeper=door) as client:
+        client.endpoints.answers(
+            "strong", headers={"content-type": kind, "content-encoding": "br"}, stream=Pieces(b"x" * 4_000)
+        )
+        await client.chat(stream=stream)
+    assert door.charged == [pytest.approx(1_000 * 10 / 1e6, rel=0.05)]
+
+
+async def test_a_key_with_a_budget_asks_only_candidates_with_prices() -> None:
+    members = zoo(candidate("strong", output_price=None), candidate("middle"), candidate("weak"))
+    async with running(members, doorkeeper=CountingDoor(priced_only=True)) as client:
+        assert (await client.chat()).headers["x-modelsat-candidate"] == "middle"
+        named = await client.chat(model="strong")
+        route = await client.post("/v1/route", {"text": "Is this lawful?"})
+    assert (named.status, named.error["code"]) == (400, "no_candidate")
+    assert "which a key with a budget needs" in named.error["message"]
+    assert route.json()["candidate"] == "middle"
+    assert client.endpoints.asked == ["middle"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [
+        (Caller(key_id="k", allowed_candidates=frozenset({"strong", "weak"})), 403),
+        (Caller(key_id="k", allowed_candidates=frozenset({"middle", "weak"})), 200),
+    ],
+)
+async def test_shadow_mode_gives_a_key_nothing_that_it_may_not_have(caller: Caller, status: int) -> None:
+    async with running(shadow="middle", doorkeeper=CountingDoor(caller)) as client:
+        reply = await client.chat()
+    assert reply.status == status
+    assert len(client.decisions) == len(client.endpoints.requests) == (status == 200)
+
+
+async def test_shadow_mode_keeps_required_tags() -> None:
+    members = zoo(candidate("strong", tags=("eu-only",)), candidate("middle"))
+    async with running(members, shadow="middle", require_tags=("eu-only",)) as client:
+        reply = await client.chat()
+    assert (reply.status, client.endpoints.asked) == (400, [])
 
 
 async def test_an_answer_is_charged_as_the_endpoint_counted() -> None:

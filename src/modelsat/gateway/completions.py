@@ -8,6 +8,7 @@ from modelsat.gateway.asgi import ClientLeft, Receive, Reply, Scope, Send, recei
 from modelsat.gateway.body import read_body
 from modelsat.gateway.books import close_books
 from modelsat.gateway.conversations import Turn, read_turn
+from modelsat.gateway.decide import named_choice
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.exchange import CLIENT_LEFT, Exchange
 from modelsat.gateway.fleet import Fleet
@@ -86,13 +87,14 @@ class Completions:
         """Make and note the decision; the candidates to try, in order."""
         gateway = self._gateway
         choice = await gateway.choose(request, exchange.caller, turn, fleet)
+        order, shadow = choice.order, gateway.settings.shadow
+        if shadow is not None and choice.origin != "named":
+            # What a key may not have, it may not have in shadow mode either.
+            order = named_choice(shadow, fleet, gateway.demand(request, exchange.caller)).order
+            exchange.shadow = shadow
         exchange.choice, exchange.fleet = choice, fleet
         exchange.conversation = None if turn is None else turn.conversation
         exchange.route_ms = 1000 * (gateway.clock() - exchange.started)
-        order = choice.order
-        if gateway.settings.shadow is not None and choice.origin != "named":
-            exchange.shadow = gateway.settings.shadow
-            order = (gateway.settings.shadow,)
         exchange.candidate = order[0]
         gateway.write(exchange.decision_record(at=gateway.now(), keep_prompt=gateway.settings.log_prompts))
         return order

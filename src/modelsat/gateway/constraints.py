@@ -25,6 +25,7 @@ class Demand:
         tags: Tags that a candidate must have.
         candidates: The only ones that the client wants; None for all.
         allowed: The only ones that the client's key may use; None for all.
+        priced: Whether it must have prices, so that a budget can hold.
         relayed: Whether the candidate will be called, so that it needs an endpoint.
     """
 
@@ -35,6 +36,7 @@ class Demand:
     tags: tuple[str, ...] = ()
     candidates: tuple[str, ...] | None = None
     allowed: frozenset[str] | None = None
+    priced: bool = False
     relayed: bool = True
 
 
@@ -44,6 +46,11 @@ Check = Callable[[Candidate, Demand], str | None]
 def _key(candidate: Candidate, demand: Demand) -> str | None:
     barred = demand.allowed is not None and candidate.name not in demand.allowed
     return "not allowed for this API key" if barred else None
+
+
+def _priced(candidate: Candidate, demand: Demand) -> str | None:
+    unpriced = candidate.input_price is None or candidate.output_price is None
+    return "no prices in the zoo, which a key with a budget needs" if demand.priced and unpriced else None
 
 
 def _endpoint(candidate: Candidate, demand: Demand) -> str | None:
@@ -79,7 +86,7 @@ def _context(candidate: Candidate, demand: Demand) -> str | None:
     )
 
 
-CHECKS: tuple[Check, ...] = (_key, _endpoint, _wanted, _tags, _modalities, _tools, _context)
+CHECKS: tuple[Check, ...] = (_key, _priced, _endpoint, _wanted, _tags, _modalities, _tools, _context)
 
 
 def removed_by_constraints(candidates: Sequence[Candidate], demand: Demand) -> dict[str, str]:

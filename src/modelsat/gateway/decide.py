@@ -66,8 +66,8 @@ def named_choice(name: str, fleet: Fleet, demand: Demand) -> Choice:
     """The client's own choice; whether the request fits is then between it and the candidate.
 
     Raises:
-        GatewayError: 403 where its key may not use the candidate, 400 where the candidate cannot be called or lacks
-            a tag that the gateway requires.
+        GatewayError: 403 where its key may not use the candidate, 400 where the candidate cannot be called, lacks
+            a tag that the gateway requires, or prices that the key's budget needs.
     """
     if demand.allowed is not None and name not in demand.allowed:
         raise GatewayError(
@@ -76,7 +76,7 @@ def named_choice(name: str, fleet: Fleet, demand: Demand) -> Choice:
             code="model_not_allowed",
             param="model",
         )
-    only = Demand(tokens=0, tags=demand.tags, relayed=demand.relayed)
+    only = Demand(tokens=0, tags=demand.tags, priced=demand.priced, relayed=demand.relayed)
     candidate = fleet.zoo[name]
     require_one([candidate], removed_by_constraints([candidate], only))
     return Choice(policy=NAMED, origin="named", order=(name,))

@@ -191,4 +191,5 @@ class KeyDoor:
 
 def _known(key: ApiKey, secret_hash: str) -> _Known:
     allowed = None if key.candidates is None else frozenset(key.candidates)
-    return _Known(key=key, secret_hash=secret_hash, caller=Caller(key_id=key.id, allowed_candidates=allowed))
+    caller = Caller(key_id=key.id, allowed_candidates=allowed, priced_only=key.monthly_budget is not None)
+    return _Known(key=key, secret_hash=secret_hash, caller=caller)

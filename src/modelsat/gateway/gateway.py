@@ -84,6 +84,14 @@ class Gateway:
         self.telemetry.gauge(
             "router_waiting", "Requests that wait for the router", lambda: self.engine.waiting
         )
+        self.telemetry.gauge(
+            "records_waiting", "Records that wait to be written", lambda: self.journal.backlog
+        )
+        self.telemetry.gauge(
+            "records_lost",
+            "Records that were not taken or could not be written",
+            lambda: self.journal.dropped,
+        )
         self.telemetry.gauge("ready", "Whether the router is loaded", lambda: float(self.ready))
         self.telemetry.breaker_states(self.breaker_states)
 
@@ -196,6 +204,7 @@ class Gateway:
             tags=self.required_tags(overrides.tags),
             candidates=overrides.candidates,
             allowed=caller.allowed_candidates,
+            priced=caller.priced_only,
         )
 
     def required_tags(self, tags: Iterable[str]) -> tuple[str, ...]:

@@ -28,6 +28,16 @@ class MemoryJournal:
                 self._decisions.popitem(last=False)
         return True
 
+    @property
+    def backlog(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    @property
+    def dropped(self) -> int:
+        """Nothing is lost, only forgotten."""
+        return 0
+
     async def known_decision(self, decision_id: str, key_id: str | None) -> bool:
         """Whether this decision is remembered, and was made for this key."""
         return decision_id in self._decisions and self._decisions[decision_id] == key_id

@@ -16,12 +16,16 @@ from modelsat.types import Candidate
 
 # An answer longer than this is not kept to be counted; its length is.
 KEPT_BYTES = 4_000_000
+# A count above this is no count.
+MOST_TOKENS = 1_000_000_000
 # A stream reports at its end.
 TAIL_BYTES = 65_536
 DECODED_BYTES = 16_000_000
 # Of a streamed event, what is not the answer's text.
 _EVENT_BYTES = 150
 _DATA = b"data:"
+_TEXTS = ("content", "reasoning_content", "refusal", "text")
+_CALLS = ("tool_calls", "function_call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,8 @@ class Meter:
             reported: dict[str, Any] = next(
                 (event["usage"] for event in reversed(events) if _is_usage(event)), {}
             )
-            size = sum(map(_text_bytes, events)) if whole else max(0, self.bytes - _EVENT_BYTES)
+            readable = whole and (events or not self.bytes)
+            size = sum(map(_text_bytes, events)) if readable else max(0, self.bytes - _EVENT_BYTES)
         else:
             answer = _object(text)
             reported = answer["usage"] if _is_usage(answer) else {}
@@ -128,7 +133,8 @@ def _is_usage(answer: dict[str, Any]) -> bool:
 
 def _count(usage: dict[str, Any], name: str) -> int | None:
     value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if known else None
 
 
 def _text_bytes(answer: dict[str, Any]) -> int:
@@ -142,7 +148,7 @@ def _text_bytes(answer: dict[str, Any]) -> int:
             continue
         message = choice.get("delta") or choice.get("message") or choice
         if isinstance(message, dict):
-            written = [message.get("content"), message.get("reasoning_content"), message.get("text")]
-            size += sum(len(text.encode(errors="replace")) for text in written if isinstance(text, str))
-            size += len(json.dumps(message["tool_calls"])) if message.get("tool_calls") else 0
+            written = [message[name] for name in _TEXTS if isinstance(message.get(name), str)]
+            size += sum(len(text.encode(errors="replace")) for text in written)
+            size += sum(len(json.dumps(message[name])) for name in _CALLS if message.get(name))
     return size

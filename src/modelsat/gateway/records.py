@@ -113,6 +113,16 @@ class Journal(Protocol):
         """
         ...
 
+    @property
+    def backlog(self) -> int:
+        """Records that were taken and are not written yet."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Records lost so far: those not taken, and those that could not be written."""
+        ...
+
     async def known_decision(self, decision_id: str, key_id: str | None) -> bool:
         """Whether this decision was recorded for this key (None: made without keys)."""
         ...
@@ -129,10 +139,12 @@ class Caller:
     Attributes:
         key_id: The API key's id; None where no keys are configured.
         allowed_candidates: Names of the candidates that this key may use; None for all.
+        priced_only: Whether candidates without prices are out of reach, because the key has a budget.
     """
 
     key_id: str | None = None
     allowed_candidates: frozenset[str] | None = None
+    priced_only: bool = False
 
 
 class Doorkeeper(Protocol):

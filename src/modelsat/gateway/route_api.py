@@ -95,6 +95,7 @@ class RouteApi:
                 tags=self._gateway.required_tags(form.tags),
                 candidates=form.candidates,
                 allowed=caller.allowed_candidates,
+                priced=caller.priced_only,
                 relayed=False,
             )
             return _Asked(
