@@ -34,6 +34,13 @@ def test_reported_tokens_are_read_whatever_the_encoding(encode: "type", encoding
     assert (found.input_tokens, found.output_tokens) == (11, 7)
 
 
+def test_compressed_pieces_count_even_where_the_last_is_broken() -> None:
+    pieces = [gzip.compress(events(delta("four" * 5))) for _ in range(3)]
+    assert usage(b"".join(pieces), stream=True, encoding="gzip").estimated_output == 15
+    cut = b"".join(pieces)[:-10]
+    assert usage(cut, stream=True, encoding="gzip").estimated_output in (10, 15)
+
+
 def test_a_stream_reports_in_its_last_event_or_is_estimated() -> None:
     reported = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 9}}
     assert usage(events(delta("a"), reported), stream=True).output_tokens == 9

@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import json
 import random
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -80,6 +81,9 @@ class ScriptedUpstream:
             connections.add(task)
             try:
                 await self._serve(reader, writer)
+            except asyncio.CancelledError:
+                # The endpoint is being shut; on Python 3.11 a cancelled handler would be told as a fault.
+                return
             finally:
                 connections.discard(task)
 
@@ -102,6 +106,8 @@ class ScriptedUpstream:
                 self.last_body = await reader.readexactly(int(self.last_headers.get("content-length", "0")))
                 self.asked += 1
                 await self._answer_or_note(reader, writer)
+                if self.last_headers.get("connection") == "close":
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
@@ -172,11 +178,11 @@ class ScriptedUpstream:
         self, body: Mapping[str, Any], fault: Fault | None, writer: asyncio.StreamWriter
     ) -> None:
         events = [json.dumps(event) for event in chunks(body, self.words)] + ["[DONE]"]
-        encode: Callable[[bytes], bytes] = bytes
         headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        packer = None
         if fault == "gzip":
             headers["content-encoding"] = "gzip"
-            encode = gzip.compress
+            packer = zlib.compressobj(wbits=31)
         writer.write(_head(200, headers))
         for number, event in enumerate(events):
             if fault == "reset-in-answer" and number == 2:
@@ -184,7 +190,10 @@ class ScriptedUpstream:
                 return
             if fault == "malformed" and number == 1:
                 event = '{"choices": [{'
-            piece = encode(f"data: {event}\n\n".encode())
+            piece = f"data: {event}\n\n".encode()
+            if packer is not None:
+                # Flushed after each event, as servers do, so that it can be read as it arrives.
+                piece = packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             await writer.drain()
             await asyncio.sleep(DRIP_S if fault == "drip" else self.event_s)

@@ -32,7 +32,8 @@ async def receive_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
         limit: Most bytes.
 
     Raises:
-        GatewayError: 408 where it is too slow, 413 above the limit, 415 for anything but plain JSON.
+        GatewayError: 400 where its end is ambiguous, 408 where it is too slow, 413 above the limit, 415 for
+                anything but plain JSON.
         ClientLeft: The client went away.
     """
     headers: Headers = scope["headers"]
@@ -47,6 +48,11 @@ async def receive_json(scope: Scope, receive: Receive, *, limit: int) -> bytes:
             "Send the body without Content-Encoding.", status=415, code="unsupported_media_type"
         )
     length = first(headers, b"content-length")
+    if length is not None and first(headers, b"transfer-encoding") is not None:
+        # Two ways to find the body's end: whoever relays to the gateway may have found another one.
+        raise GatewayError(
+            "Send Content-Length or Transfer-Encoding, not both.", status=400, code="ambiguous_length"
+        )
     if length is not None and length.isdigit() and int(length[:20]) > limit:
         raise _too_large(limit)
     try:

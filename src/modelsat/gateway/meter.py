@@ -104,11 +104,18 @@ class Meter:
 def _decoded(content: bytes, encoding: str) -> bytes:
     if encoding not in ("gzip", "x-gzip", "deflate"):
         return content if encoding in ("", "identity") else b""
-    # 32: a header of gzip or of zlib, whichever is there.
+    decoded = b""
     try:
-        return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(content, DECODED_BYTES)
+        # A stream may be compressed in several pieces, one after the other.
+        while content and len(decoded) < DECODED_BYTES:
+            # 32: a header of gzip or of zlib, whichever is there.
+            unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)
+            decoded += unpacker.decompress(content, DECODED_BYTES - len(decoded))
+            content = unpacker.unused_data
     except zlib.error:
-        return b""
+        # What came before a broken end still counts.
+        pass
+    return decoded
 
 
 def _events(text: bytes) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -52,14 +53,33 @@ def run(gateway: Gateway, load_scorer: Callable[[], Scorer]) -> None:
     Raises:
         ModelSatError: The router cannot be loaded, or the address is taken.
     """
-    settings = gateway.settings
-    listener = _listen(settings.host, settings.port)
+    listener = listen(gateway.settings.host, gateway.settings.port)
     faults: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
         faults.append(error)
         server.should_exit = True
 
+    server = make_server(gateway, load_scorer, failed=failed)
+    server.run(sockets=[listener])
+    if faults:
+        raise faults[0]
+
+
+def make_server(
+    gateway: Gateway,
+    load_scorer: Callable[[], Scorer],
+    *,
+    failed: Callable[[BaseException], None] = lambda error: None,
+) -> uvicorn.Server:
+    """A server that has not begun to run.
+
+    Args:
+        gateway: What to serve.
+        load_scorer: Loads the router.
+        failed: Called where that fails.
+    """
+    settings = gateway.settings
     config = uvicorn.Config(
         create_app(gateway, load_scorer, failed=failed),
         # The one of its parsers that limits the size of a request's head.
@@ -71,10 +91,7 @@ def run(gateway: Gateway, load_scorer: Callable[[], Scorer]) -> None:
         access_log=False,
         server_header=False,
     )
-    server = _Server(config, stopping=lambda: setattr(gateway, "draining", True))
-    server.run(sockets=[listener])
-    if faults:
-        raise faults[0]
+    return _Server(config, stopping=lambda: setattr(gateway, "draining", True))
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +108,10 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals while serving."""
+        """Handle signals while serving; only the main thread is told of them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
         try:
             yield
@@ -100,7 +120,12 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address.
+
+    Raises:
+        DataError: It cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,121 @@
+"""A gateway on a real socket, with scripted endpoints on others."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from modelsat.bench.scripted_upstream import ScriptedUpstream
+from modelsat.gateway.fleet import make_fleet
+from modelsat.gateway.gateway import Gateway
+from modelsat.gateway.memory import MemoryJournal, OpenDoor
+from modelsat.gateway.records import Doorkeeper, Journal
+from modelsat.gateway.serving import listen, make_server
+from modelsat.gateway.settings import GatewaySettings
+from modelsat.gateway.upstream import make_transport
+from modelsat.routing.baselines import Level
+from tests.gateway.parts import candidate, zoo
+
+NAMES = ("strong", "middle", "weak")
+
+
+@dataclass
+class Live:
+    """What is running, and where."""
+
+    url: str
+    gateway: Gateway
+    endpoints: dict[str, ScriptedUpstream]
+    journal: MemoryJournal
+
+
+@contextmanager
+def served(
+    endpoints: dict[str, ScriptedUpstream] | None = None,
+    *,
+    journal: Journal | None = None,
+    doorkeeper: Doorkeeper | None = None,
+    **settings: Any,
+) -> Iterator[Live]:
+    """Serve on loopback in a thread, and each endpoint in another one."""
+    chosen = GatewaySettings.model_validate({"port": 0} | settings)
+    scripted = {name: ScriptedUpstream() for name in NAMES} | (endpoints or {})
+    kept = MemoryJournal(limit=100_000)
+    with _running(scripted) as urls:
+        members = zoo(*(candidate(name, endpoint=urls[name]) for name in NAMES))
+        gateway = Gateway(
+            settings=chosen,
+            fleet=make_fleet(members, chosen, {}),
+            journal=journal or kept,
+            doorkeeper=doorkeeper or OpenDoor(),
+            transport=make_transport(),
+        )
+        listener = listen("127.0.0.1", 0)
+        server = make_server(gateway, Level)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not gateway.ready:
+                time.sleep(0.01)
+            port = listener.getsockname()[1]
+            yield Live(f"http://127.0.0.1:{port}/v1", gateway, scripted, kept)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            listener.close()
+        assert not thread.is_alive()
+
+
+@contextmanager
+def _running(endpoints: dict[str, ScriptedUpstream]) -> Iterator[dict[str, str]]:
+    urls: dict[str, str] = {}
+    started, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            for name, endpoint in endpoints.items():
+                urls[name] = await stack.enter_async_context(endpoint.running())
+            started.set()
+            await stop.wait()
+
+    def work() -> None:
+        loop.run_until_complete(run())
+        loop.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait(10)
+    try:
+        yield urls
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+
+
+def exchange(url: str, raw: bytes, *, timeout_s: float = 10) -> bytes:
+    """Send bytes to a server and read all that it answers until it closes."""
+    host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+    with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while piece := connection.recv(65_536):
+            answer += piece
+    return answer
+
+
+def request(body: bytes, *headers: str, path: str = "/v1/chat/completions") -> bytes:
+    """A request as it goes over the wire; the connection is closed after it."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "host: localhost",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
