@@ -130,6 +130,8 @@ def summary(report: "RoutingReport") -> list[str]:
         if costs.get(choice):
             ratio = routed / costs[choice]
             words = f"{1 - ratio:.1%} less than" if ratio <= 1 else f"{ratio:.2f} times as much as"
+            if f"{ratio:.2f}" == "1.00":
+                words = "as much as"
             sentences.append(f"Routing cost {words} always asking the {choice} candidate.")
     return sentences
 
