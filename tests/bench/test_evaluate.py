@@ -1,6 +1,7 @@
 """Evaluation on outcomes made for the purpose: who is measured on what, and what the controls show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,26 @@ def test_candidates_are_grouped_and_a_zoo_that_is_not_whole_is_noted(held_out: H
     assert held_out.groups["unseen in validation"] == ("b",)
     assert list(held_out.zoos) == ["four", "two"]
     assert any("zoo absent is left out: nobody" in note for note in held_out.notes)
+
+
+def test_an_out_of_domain_question_that_tuning_may_ask_is_left_out(
+    directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]
+) -> None:
+    twin = replace(
+        next(row for row in directory.instructions if row.id == "law/199"),
+        id="history/twin",
+        category="history",
+    )
+    outcomes = [
+        *directory.outcomes,
+        *(Outcome(candidate=name, instruction_id=twin.id, score=1.0) for name in NAMES),
+    ]
+    both = OutcomeDirectory(
+        path=Path("tiny"), instructions=(*directory.instructions, twin), outcomes=Outcomes.of(outcomes)
+    )
+    held_out = hold_out(both, cards, exam=exam, splits=SPLITS, rng=np.random.default_rng(0))
+    assert "history/twin" not in {row.id for row in held_out.table.instructions}
+    assert any("an in-domain one asks the same" in note for note in held_out.notes)
 
 
 def test_validation_never_looks_at_the_candidates_of_the_test(

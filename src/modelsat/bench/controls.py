@@ -22,6 +22,9 @@ from modelsat.types import CapabilityProfile, ScoreMatrix, TaskResult
 GROUP = 4
 SHUFFLES = 8
 
+SHUFFLED = "shuffled cards"
+LEVEL_KEPT = "level-preserving shuffle"
+
 
 def derangement(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """A permutation that leaves nothing in its place (a single thing stays), [count]."""
@@ -133,6 +136,29 @@ def split_candidates(scores: ScoreMatrix, count: int) -> tuple[ScoreMatrix, Scor
     return select(scores, rows, columns[:count]), select(scores, rows, columns[count:])
 
 
+def wrong_card_scores(
+    scores: ScoreMatrix, swapped: ScoreMatrix, *, seed: int = 0
+) -> dict[str, tuple[ScoreMatrix, ...]]:
+    """Scores under every candidate's own name with the wrong card, one matrix per shuffle.
+
+    Args:
+        scores: With the real cards.
+        swapped: With the cards of `control_profiles`, in their order.
+        seed: Of whose card is whose.
+    """
+    count = len(scores.candidates)
+    rng = np.random.default_rng(seed)
+    shuffles = len(swapped.candidates) // count
+    # A score depends on the card, not on the name: another's card gives another's score.
+    return {
+        SHUFFLED: tuple(_columns(scores, scores, derangement(count, rng)) for _ in range(shuffles)),
+        LEVEL_KEPT: tuple(
+            _columns(scores, swapped, np.arange(start, start + count))
+            for start in range(0, shuffles * count, count)
+        ),
+    }
+
+
 def measure_controls(
     scores: ScoreMatrix, swapped: ScoreMatrix, held_out: HeldOut, *, seed: int = 0
 ) -> tuple[ControlReport, ...]:
@@ -144,20 +170,12 @@ def measure_controls(
         held_out: What really happened.
         seed: Of bootstrap and shuffles.
     """
-    count = len(scores.candidates)
-    rng = np.random.default_rng(seed)
-    shuffles = len(swapped.candidates) // count
-    # A score depends on the card, not on the name: another's card gives another's score.
-    shuffled = [_columns(scores, scores, derangement(count, rng)) for _ in range(shuffles)]
-    level_kept = [
-        _columns(scores, swapped, np.arange(start, start + count))
-        for start in range(0, shuffles * count, count)
-    ]
+    wrong = wrong_card_scores(scores, swapped, seed=seed)
     part, rows = list(held_out.parts.items())[-1]
     own = choose_in_zoos(scores, held_out, rows)
     own_gain = gains_over_best_single(own, held_out, rows)
     reports = []
-    for name, matrices in (("shuffled cards", shuffled), ("level-preserving shuffle", level_kept)):
+    for name, matrices in wrong.items():
         gain = np.mean(
             [
                 gains_over_best_single(choose_in_zoos(matrix, held_out, rows), held_out, rows)
@@ -170,7 +188,7 @@ def measure_controls(
             ControlReport(
                 name=name,
                 part=part,
-                shuffles=shuffles,
+                shuffles=len(matrices),
                 auc=float(np.mean([metrics.auc(truth, matrix.logits[rows]) for matrix in matrices])),
                 gain=metrics.paired_bootstrap(gain, rng=np.random.default_rng(seed)),
                 loss=metrics.paired_bootstrap(own_gain - gain, rng=np.random.default_rng(seed)),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError
-from modelsat.records.splits import Splits, split_of
+from modelsat.records.splits import Splits, split_of, stem_hash
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, Instruction
@@ -34,6 +34,8 @@ class HeldOut:
         profiles: One per candidate of the table, in its order.
         parts: Rows of the table by part; the pooled part last, where there is more than one.
         tuning: Tuning outcomes of the same candidates; no rows where the data has none.
+        validation: Validation outcomes of the same candidates, for whoever has a setting to choose; no rows where
+            validation is what is routed.
         groups: Candidates by whether tuning saw them.
         zoos: Candidates to choose among, by zoo.
         group_by: What the best single candidate per group is grouped by: dataset, or category within one
@@ -46,6 +48,7 @@ class HeldOut:
     profiles: tuple[CapabilityProfile, ...]
     parts: Mapping[str, NDArray[np.intp]]
     tuning: OutcomeTable
+    validation: OutcomeTable
     groups: Mapping[str, tuple[str, ...]]
     zoos: Mapping[str, tuple[str, ...]]
     group_by: str
@@ -96,13 +99,20 @@ def hold_out(
         )
     excluded = set(splits.unseen_test) if splits is not None and part == "validation" else set()
     everything = OutcomeTable.from_records(directory.instructions, directory.outcomes, dataset=wanted)
-    table, notes = _covered(everything, [p.candidate for p in profiles if p.candidate not in excluded])
+    table, notes = covered(everything, [p.candidate for p in profiles if p.candidate not in excluded])
     table = table.select(~exam.overlaps(table.instructions))
     out_of_domain = np.array([_out_of_domain(row, splits) for row in table.instructions], dtype=np.bool_)
+    stems = [stem_hash(row.text) for row in table.instructions]
+    in_domain = {stem for stem, beyond in zip(stems, out_of_domain, strict=True) if not beyond}
+    asked_in_domain = out_of_domain & np.array([stem in in_domain for stem in stems], dtype=np.bool_)
+    if part == "test" and asked_in_domain.any():
+        notes.append(
+            f"{asked_in_domain.sum()} out-of-domain instructions are left out: an in-domain one asks the same."
+        )
     split = np.array([split_of(row.text) for row in table.instructions], dtype=np.str_)
     rows: dict[str, NDArray[np.intp]] = {part: np.flatnonzero((split == part) & ~out_of_domain)}
     if part == "test":
-        rows["out_of_domain"] = np.flatnonzero(out_of_domain)
+        rows["out_of_domain"] = np.flatnonzero(out_of_domain & ~asked_in_domain)
     if limit is not None:
         rows = {name: np.sort(rng.permutation(at)[:limit]) for name, at in rows.items()}
     rows = {name: at for name, at in rows.items() if len(at)}
@@ -118,6 +128,7 @@ def hold_out(
         profiles=tuple(by_name[name] for name in table.candidates),
         parts=_positions(rows),
         tuning=table.select((split == "tuning") & ~out_of_domain),
+        validation=table.select((split == "validation") & ~out_of_domain & (part != "validation")),
         groups=_groups(splits, table.candidates),
         zoos=zoos,
         group_by="dataset" if len(wanted) > 1 else "category",
@@ -126,7 +137,7 @@ def hold_out(
     )
 
 
-def _covered(table: OutcomeTable, names: Sequence[str]) -> tuple[OutcomeTable, list[str]]:
+def covered(table: OutcomeTable, names: Sequence[str]) -> tuple[OutcomeTable, list[str]]:
     """Candidates that did nearly all of the datasets they are in, on instructions that all of them did."""
     table = table.columns([name for name in table.candidates if name in set(names)])
     if len(table.candidates) < 2:

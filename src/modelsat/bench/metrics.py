@@ -170,6 +170,39 @@ def paired_bootstrap(differences: Array, *, rng: np.random.Generator, draws: int
     return Interval(mean=float(per_instruction.mean()), low=float(low), high=float(high))
 
 
+class Resamples:
+    """The same resamples of instructions for many statistics: all their intervals are paired.
+
+    Args:
+        instructions: How many there are.
+        rng: Randomness.
+        draws: How many resamples.
+    """
+
+    def __init__(self, instructions: int, *, rng: np.random.Generator, draws: int = DRAWS) -> None:
+        # [draw, instruction]; how often each instruction is drawn.
+        self._times = np.stack(
+            [
+                np.bincount(rng.integers(0, instructions, size=instructions), minlength=instructions)
+                for _ in range(draws)
+            ]
+        ).astype(np.float32)
+
+    def intervals(self, differences: Array) -> list[Interval]:
+        """95% percentile intervals of column means.
+
+        Args:
+            differences: [instruction, column].
+        """
+        values = differences.astype(np.float64)
+        means = self._times @ values / len(values)
+        low, high = np.quantile(means, [0.025, 0.975], axis=0)
+        return [
+            Interval(mean=float(mean), low=float(least), high=float(most))
+            for mean, least, most in zip(values.mean(axis=0), low, high, strict=True)
+        ]
+
+
 def gap_closed_interval(
     routed: Array, single: Array, best_possible: Array, *, rng: np.random.Generator, draws: int = DRAWS
 ) -> Interval:

@@ -16,6 +16,7 @@ from modelsat.routing.baselines import Embed, candidate_means, fitted_columns, f
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 Learner = Literal["logistic regression", "MLP", "random forest"]
+LEARNERS: tuple[Learner, ...] = ("logistic regression", "MLP", "random forest")
 PAIRS = 20_000
 # Shots at which a task's result counts half, the candidate's level the other half.
 _PRIOR_SHOTS = 10.0
