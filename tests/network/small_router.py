@@ -56,10 +56,10 @@ def save_router(folder: Path, *, backbone: Path, encoder: Path, familiarity: flo
             statistics=small_statistics(),
             calibration=Calibration(temperature=1.5, offset=-0.25),
             familiarity=familiarity,
-            head=network.state_dict(),
+            head={name: value.numpy() for name, value in network.state_dict().items()},
             adapters={
-                "layers.1.self_attn.q_proj.A": torch.randn(2, read.hidden_size),
-                "layers.1.self_attn.q_proj.B": torch.randn(read.hidden_size, 2),
+                "layers.1.self_attn.q_proj.A": torch.randn(2, read.hidden_size).numpy(),
+                "layers.1.self_attn.q_proj.B": torch.randn(read.hidden_size, 2).numpy(),
             },
             tuning={"seed": 3, "note": "ünïcode"},
         ),

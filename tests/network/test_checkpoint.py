@@ -85,7 +85,7 @@ def test_what_was_written_is_read_back_exactly(folder: Path, tmp_path: Path) -> 
     for one, other in ((first.head, second.head), (first.adapters, second.adapters)):
         assert one.keys() == other.keys()
         assert one
-        assert all(torch.equal(value, other[name]) for name, value in one.items())
+        assert all(np.array_equal(value, other[name]) for name, value in one.items())
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -94,11 +94,11 @@ def test_weights_may_be_stored_in_half_precision(folder: Path) -> None:
     before = load_checkpoint(folder)
 
     def halve(tensors: Tensors) -> None:
-        tensors.update({name: value.bfloat16() for name, value in tensors.items()})
+        tensors.update({name: value.half() for name, value in tensors.items()})
 
     edit_weights(folder, halve)
     after = load_checkpoint(folder)
-    assert all(value.dtype == torch.float32 for value in after.head.values())
+    assert all(value.dtype == np.float32 for value in after.head.values())
     np.testing.assert_allclose(after.statistics.difficulty, before.statistics.difficulty, rtol=0.01)
 
 

@@ -19,9 +19,10 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import LayoutError
 from modelsat.network.backbone import load_backbone
 from modelsat.network.config import Layout, NetworkConfig
+from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
 from modelsat.network.prompted import PromptedNetwork
-from modelsat.network.sat import ExamAttentionScorer
+from modelsat.network.sat import TorchReader
 from modelsat.network.weights import EMBEDDED_BACKBONE
 from modelsat.routing.router import Router
 from modelsat.types import Instruction
@@ -201,9 +202,14 @@ def _zoo_size(repeats: int) -> list[Measure]:
 def _warm_route(repeats: int) -> list[Measure]:
     scorer = _shipped_scorer()
     router = Router(scorer=scorer, zoo=ModelZoo.shipped())
+    reader = scorer.reader
+    assert isinstance(reader, TorchReader)
     totals, backbones, encoders = [], [], []
     for repeat in range(repeats + 1):
-        with stopwatch(scorer.backbone, "run") as backbone, stopwatch(scorer, "embed") as encoder:
+        with (
+            stopwatch(reader.backbone, "run") as backbone,
+            stopwatch(reader, "embed") as encoder,
+        ):
             start = time.perf_counter()
             for text in TEXTS:
                 router.route(text)

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from modelsat.errors import CheckpointError, LayoutError
+from modelsat.network.tokens import clip_text, keep_ends
 from modelsat.network.weights import backbone_folder, quiet_loading, weights_identity
 
 
@@ -137,22 +138,14 @@ class Backbone(nn.Module):
             text: Any text; an empty one becomes one space, since a sequence needs a token.
             budget: Tokens to keep, at least 2.
         """
-        # One token covers a handful of characters: cutting first keeps a megabyte from being tokenised whole.
-        reach = budget * 40
-        if len(text) > 2 * reach:
-            text = text[:reach] + text[-reach:]
-        # Half a surrogate pair, as broken JSON may hold, is no character that a tokenizer takes.
-        text = text.encode("utf-8", "replace").decode()
+        text = clip_text(text, budget)
         ids = cast(
             "list[int]",
             self.tokenizer.encode(text or " ", add_special_tokens=False, split_special_tokens=True),
         )
         if not ids:
             ids = cast("list[int]", self.tokenizer.encode(" ", add_special_tokens=False)) or [0]
-        if len(ids) <= budget:
-            return ids
-        head = budget - budget // 2
-        return ids[:head] + ids[len(ids) - budget // 2 :]
+        return keep_ends(ids, budget)
 
     def embed(self, ids: Tensor) -> Tensor:
         """[..., position] token ids -> [..., position, hidden] input embeddings."""

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.network.cards import ExamStatistics
@@ -49,8 +48,8 @@ class Checkpoint:
         statistics: Of the exam it was tuned with.
         calibration: Fitted on validation instructions and candidates.
         familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
-        head: Tensors of head or connector by name.
-        adapters: Adapter tensors by name.
+        head: Arrays of head or connector by name.
+        adapters: Adapter arrays by name.
         tuning: How it was tuned: command, seed, data; for people.
     """
 
@@ -59,8 +58,8 @@ class Checkpoint:
     statistics: ExamStatistics
     calibration: Calibration
     familiarity: float
-    head: Mapping[str, Tensor]
-    adapters: Mapping[str, Tensor]
+    head: Mapping[str, FloatArray]
+    adapters: Mapping[str, FloatArray]
     tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -95,13 +94,12 @@ def shipped_folder() -> Path:
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write a checkpoint; the weights first, so that a folder with a config is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"head.{name}": value.contiguous() for name, value in checkpoint.head.items()}
-    tensors |= {f"adapter.{name}": value.contiguous() for name, value in checkpoint.adapters.items()}
-    import torch
-
-    tensors["exam.difficulty"] = torch.from_numpy(checkpoint.statistics.difficulty.copy())
-    tensors["exam.bias"] = torch.from_numpy(checkpoint.statistics.bias.copy())
-    save_file(tensors, folder / WEIGHTS_FILE)
+    tensors = {f"head.{name}": value for name, value in checkpoint.head.items()}
+    tensors |= {f"adapter.{name}": value for name, value in checkpoint.adapters.items()}
+    tensors["exam.difficulty"] = checkpoint.statistics.difficulty
+    tensors["exam.bias"] = checkpoint.statistics.bias
+    # safetensors stores memory as it lies: a transposed view must be laid out first.
+    save_file({name: value.copy(order="C") for name, value in tensors.items()}, folder / WEIGHTS_FILE)
     statistics = checkpoint.statistics
     config = {
         "format": FORMAT,
@@ -150,8 +148,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             exam_hash=form.exam.hash,
             tasks=form.exam.tasks,
             shots=form.exam.shots,
-            difficulty=tensors.pop("exam.difficulty").float().numpy(),
-            bias=tensors.pop("exam.bias").float().numpy(),
+            difficulty=tensors.pop("exam.difficulty").astype(np.float32),
+            bias=tensors.pop("exam.bias").astype(np.float32),
             level_mean=form.exam.level_mean,
             level_deviation=form.exam.level_deviation,
         ),
@@ -190,20 +188,22 @@ def _read_config(path: Path) -> _ConfigFile:
     return form
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path) -> dict[str, FloatArray]:
     try:
-        tensors: dict[str, Tensor] = load_file(path)
+        tensors: dict[str, FloatArray] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     for name, value in tensors.items():
-        if not bool(value.isfinite().all()):
+        if not np.isfinite(value).all():
             raise CheckpointError(f"{path}: tensor '{name}' holds values that are not finite.")
     return tensors
 
 
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: Mapping[str, FloatArray], prefix: str) -> dict[str, FloatArray]:
     return {
-        name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)
+        name.removeprefix(prefix): value.astype(np.float32)
+        for name, value in tensors.items()
+        if name.startswith(prefix)
     }
 
 

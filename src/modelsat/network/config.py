@@ -32,6 +32,10 @@ _HEADS: dict[Layout, tuple[Head, ...]] = {
 }
 
 
+# Sentence embeddings are unit vectors; this brings their entries to about unit variance, beside the normed states.
+TEXT_SCALE = 20.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
     """A network's parts.

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from modelsat.errors import CheckpointError
 from modelsat.network.adapters import merge_adapters
 from modelsat.network.backbone import load_backbone
 from modelsat.network.checkpoint import WEIGHTS_FILE, load_checkpoint, shipped_folder
 from modelsat.network.encoder import TextEncoder, load_encoder
+from modelsat.network.exam_scorer import ExamAttentionScorer, exam_attention_scorer
 from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
-from modelsat.network.sat import Embed, ExamAttentionScorer, exam_attention_scorer
+from modelsat.network.sat import Embed, TorchReader
 
 
 def load_scorer(
@@ -35,11 +38,15 @@ def load_scorer(
             f"{checkpoint.config.backbone} found here is {identity[:12]}...; install the version it was tuned with."
         )
     try:
-        merge_adapters(backbone, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
+        adapters = {name: torch.from_numpy(value) for name, value in checkpoint.adapters.items()}
+        merge_adapters(backbone, adapters, alpha=checkpoint.config.lora_alpha)
     except CheckpointError as error:
         raise CheckpointError(f"{folder / WEIGHTS_FILE}: {error}") from None
     encoder = load_encoder(checkpoint.config.text_encoder)
     if checkpoint.config.layout == "exam_attention":
         embed = encoder.encode if embed_with is None else embed_with(encoder)
-        return exam_attention_scorer(checkpoint, backbone, encoder, embed=embed, folder=folder)
+        reader = TorchReader(
+            backbone, embed=embed, text_size=encoder.hidden_size, tokens=checkpoint.config.tokens
+        )
+        return exam_attention_scorer(checkpoint, reader, folder=folder)
     return prompted_scorer(checkpoint, backbone, encoder, folder=folder)

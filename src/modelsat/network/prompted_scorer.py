@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from modelsat.errors import CheckpointError
 from modelsat.network.backbone import Backbone
 from modelsat.network.capability_encoders import capability_encoder
@@ -54,7 +56,7 @@ def prompted_scorer(
     Raises:
         CheckpointError: A tensor is missing or has another shape; names the file.
     """
-    head = dict(checkpoint.head)
+    head = {name: torch.from_numpy(value) for name, value in checkpoint.head.items()}
     keys = head.pop(TASK_KEYS, None)
     if keys is None or len(keys) != len(checkpoint.statistics.tasks):
         raise CheckpointError(f"{folder}: tensor 'head.{TASK_KEYS}' must have one row per exam task.")

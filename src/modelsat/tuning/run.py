@@ -158,8 +158,8 @@ class Run(ABC):
                 statistics=self.statistics,
                 calibration=fit_calibration(logits, self.data.validation.scores),
                 familiarity=self.familiarity(),
-                head=self.head_tensors(),
-                adapters=adapter_tensors(self.backbone),
+                head={name: value.numpy() for name, value in self.head_tensors().items()},
+                adapters={name: value.numpy() for name, value in adapter_tensors(self.backbone).items()},
                 tuning={
                     **self.notes,
                     "recipe": asdict(self.recipe),

@@ -1,0 +1,113 @@
+"""Writing an ONNX graph node by node: the few operations that an encoder or a decoder needs.
+
+Linear maps are written in the precision that was asked for; everything else stays in fp32.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from modelsat.types import FloatArray
+
+Precision = Literal["fp32", "int8"]
+
+_OPSET = 23
+_IR_VERSION = 10
+_TYPES = {"int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
+
+
+class Graph:
+    """A graph under construction; every method adds nodes and returns the name of their result.
+
+    Args:
+        precision: Of linear maps. "int8": weights in 8 bits per output channel, inputs in 8 bits at run time.
+        signed: Whether 8-bit weights are signed. Processors with VNNI are fastest so; on others, sums of signed
+            products can overflow, unsigned ones cannot.
+    """
+
+    def __init__(self, *, precision: Precision, signed: bool = False) -> None:
+        self.precision = precision
+        self.signed = signed
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._inputs: list[Any] = []
+
+    def input(self, name: str, kind: str, shape: Sequence[str | int]) -> str:
+        """Declare an input; named dimensions are free."""
+        self._inputs.append(helper.make_tensor_value_info(name, _TYPES[kind], list(shape)))
+        return name
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """Store an array in the graph."""
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def shape(self, *sizes: int) -> str:
+        """A shape for `Reshape`; 0 keeps a dimension, -1 infers it."""
+        return self.constant(np.array(sizes, dtype=np.int64))
+
+    def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:  # noqa: ANN401 - what onnx takes
+        """Add a node with one output."""
+        return self.split(op, *inputs, outputs=1, domain=domain, **attributes)[0]
+
+    def split(self, op: str, *inputs: str, outputs: int, domain: str = "", **attributes: Any) -> list[str]:  # noqa: ANN401
+        """Add a node with several outputs."""
+        names = [f"n{len(self._nodes)}_{at}" for at in range(outputs)]
+        self._nodes.append(helper.make_node(op, list(inputs), names, domain=domain, **attributes))
+        return names
+
+    def linear(self, states: str, weight: FloatArray, bias: FloatArray | None = None) -> str:
+        """States @ weight.T + bias.
+
+        Args:
+            states: [..., in].
+            weight: [out, in].
+            bias: [out].
+        """
+        if self.precision == "fp32":
+            product = self.add("MatMul", states, self.constant(weight.T))
+            return product if bias is None else self.add("Add", product, self.constant(bias))
+        values, scales, zeros = quantise(weight, signed=self.signed)
+        inputs = [states, self.constant(values.T), self.constant(scales), self.constant(zeros)]
+        if bias is not None:
+            inputs.append(self.constant(bias))
+        return self.add("DynamicQuantizeMatMul", *inputs, domain="com.microsoft")
+
+    def lookup(self, table: FloatArray, ids: str) -> str:
+        """Rows of a table, kept in fp16."""
+        rows = self.add("Gather", self.constant(table.astype(np.float16)), ids)
+        return self.add("Cast", rows, to=TensorProto.FLOAT)
+
+    def finish(self, output: str, shape: Sequence[str | int]) -> ModelProto:
+        """The model, with one fp32 output."""
+        self._nodes.append(helper.make_node("Identity", [output], ["output"]))
+        graph = helper.make_graph(
+            self._nodes,
+            "modelsat",
+            self._inputs,
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, list(shape))],
+            self._constants,
+        )
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+
+
+def quantise(weight: FloatArray, *, signed: bool) -> tuple[NDArray[Any], FloatArray, NDArray[Any]]:
+    """8 bits per output channel, symmetric.
+
+    Args:
+        weight: [out, in].
+        signed: int8 around 0, or uint8 around 128.
+
+    Returns:
+        Values [out, in], scales [out] and zero points [out].
+    """
+    scales = np.maximum(np.abs(weight).max(1), 1e-12).astype(np.float32) / 127.0
+    values = np.round(weight / scales[:, None])
+    if signed:
+        return values.astype(np.int8), scales, np.zeros(len(weight), dtype=np.int8)
+    return (values + 128).astype(np.uint8), scales, np.full(len(weight), 128, dtype=np.uint8)
