@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from onnx import ModelProto
 
-from modelsat.engine.gguf_file import DecoderSizes
-from modelsat.engine.graph import Graph, Precision
+from modelsat.engine.graph import Graph
+from modelsat.engine.sizes import DecoderSizes, Precision
 from modelsat.types import FloatArray
 
 
@@ -110,16 +110,3 @@ def _gated(graph: Graph, states: str, weights: dict[str, FloatArray]) -> str:
     gate, up = graph.split("Split", joined, outputs=2, axis=-1, num_outputs=2)
     active = graph.add("Mul", graph.add("Mul", gate, graph.add("Sigmoid", gate)), up)
     return graph.linear(active, weights["mlp.down_proj"])
-
-
-def rotary_turns(sizes: DecoderSizes, length: int) -> tuple[FloatArray, FloatArray]:
-    """Cosines and sines of the rotary embedding, [position, half a head] each."""
-    half = np.arange(0, sizes.head_width, 2, dtype=np.float32) / np.float32(sizes.head_width)
-    frequencies = 1.0 / (np.float32(sizes.rope_base) ** half)
-    angles = np.arange(length, dtype=np.float32)[:, None] * frequencies[None].astype(np.float32)
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-
-
-def causal_mask(length: int) -> FloatArray:
-    """[position, position]: 0 where a position sees another, the lowest number elsewhere."""
-    return np.triu(np.full((length, length), np.finfo(np.float32).min, dtype=np.float32), k=1)

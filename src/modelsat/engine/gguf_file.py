@@ -4,12 +4,12 @@ Names of weights are those that transformers gives them, so that adapters and id
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modelsat.engine.sizes import DecoderSizes
 from modelsat.errors import CheckpointError, MissingExtraError
 from modelsat.types import FloatArray
 
@@ -27,29 +27,6 @@ _OF_LAYER = {
 _CONTROL_TOKEN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderSizes:
-    """Sizes of a Llama-type decoder.
-
-    Attributes:
-        layers: Decoder layers.
-        hidden: Width of a state.
-        heads: Query heads.
-        key_heads: Key and value heads; each serves heads / key_heads query heads.
-        head_width: Width of a head.
-        rope_base: Base of the rotary frequencies.
-        epsilon: Of the root-mean-square norms.
-    """
-
-    layers: int
-    hidden: int
-    heads: int
-    key_heads: int
-    head_width: int
-    rope_base: float
-    epsilon: float
-
-
 class GGUFFile:
     """An open GGUF file of a Llama-type model.
 
@@ -65,7 +42,7 @@ class GGUFFile:
         try:
             from gguf import GGUFReader
         except ImportError:
-            raise MissingExtraError("serve", "building the engine from packaged weights") from None
+            raise MissingExtraError("engine", "building the engine from packaged weights") from None
         try:
             self._reader: Any = GGUFReader(path)
         except (OSError, ValueError) as error:
@@ -106,8 +83,12 @@ class GGUFFile:
         return frozenset(t for t, kind in zip(tokens, kinds, strict=True) if kind == _CONTROL_TOKEN)
 
     def embeddings(self) -> FloatArray:
-        """[token, hidden] input embeddings; the output matrix is the same one."""
+        """[token, hidden] input embeddings."""
         return self._read("token_embd")
+
+    def output_direction(self, token: int) -> FloatArray:
+        """[hidden] row of the output matrix, which is the input embeddings where the file has no other."""
+        return self._read("output" if "output.weight" in self._tensors else "token_embd")[token]
 
     def final_norm(self) -> FloatArray:
         """[hidden] weights of the last norm."""

@@ -4,15 +4,14 @@ Linear maps are written in the precision that was asked for; everything else sta
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from modelsat.engine.sizes import Precision
 from modelsat.types import FloatArray
-
-Precision = Literal["fp32", "int8"]
 
 _OPSET = 23
 _IR_VERSION = 10

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto
 
-from modelsat.engine.graph import Graph, Precision
+from modelsat.engine.graph import Graph
+from modelsat.engine.sizes import Precision
 from modelsat.types import FloatArray
 
 

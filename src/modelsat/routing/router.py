@@ -1,6 +1,6 @@
 """Router = scorer + zoo + policy: the library's front door.
 
-Torch is imported by the scorer that `Router.load` fetches, not here.
+What runs the network is imported by the scorer that `Router.load` fetches, not here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
+from modelsat.routing.engines import load_tuned
 from modelsat.routing.messages import Request, to_instruction
 from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
 from modelsat.routing.pricing import instruction_tokens, price_matrix
@@ -43,6 +44,7 @@ class Router:
         checkpoint: Path | str | None = None,
         zoo: ModelZoo | Path | str | None = None,
         policy: RoutingPolicy | str = "best",
+        engine: str = "auto",
     ) -> "Router":
         """Load a tuned router.
 
@@ -50,21 +52,21 @@ class Router:
             checkpoint: Its directory; the shipped one by default.
             zoo: A zoo or its TOML file; the shipped one by default.
             policy: What to prefer.
+            engine: See `modelsat.routing.engines.load_tuned`.
 
         Raises:
             CheckpointError: The checkpoint is damaged or belongs to other weights.
-            DataError: The zoo is malformed.
-            MissingExtraError: torch is not installed.
+            DataError: The zoo is malformed, or there is no such engine.
+            LayoutError: The engine cannot run the checkpoint.
+            MissingExtraError: What the engine needs is not installed.
             PolicyError: The policy is malformed.
         """
-        from modelsat.network.load import load_scorer
-
         chosen_policy = as_policy(policy)
         if zoo is None:
             zoo = ModelZoo.shipped()
         elif not isinstance(zoo, ModelZoo):
             zoo = ModelZoo.load(Path(zoo))
-        scorer = load_scorer(None if checkpoint is None else Path(checkpoint))
+        scorer = load_tuned(None if checkpoint is None else Path(checkpoint), engine=engine)
         return cls(scorer=scorer, zoo=zoo, policy=chosen_policy)
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:

@@ -117,7 +117,9 @@ class InstructionStore:
 
     def embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
         """[text, hidden] sentence embeddings, cached on disk."""
-        identity = weights_identity(encoder.model.named_parameters())
+        identity = weights_identity(
+            (name, value.detach().float().cpu().numpy()) for name, value in encoder.model.named_parameters()
+        )
         cache = StateCache(self.folder / f"embeddings-{encoder.pooling}-{identity[:16]}")
         read = [(encoder.prefix + text).encode("utf-8", "replace") for text in texts]
         keys = [hashlib.sha256(text).hexdigest()[:24] for text in read]

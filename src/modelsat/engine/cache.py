@@ -1,0 +1,91 @@
+"""Engines in the user's cache: found by what they are made of, built on first use."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from modelsat.engine.sizes import DecoderSizes, Precision
+from modelsat.network.checkpoint import WEIGHTS_FILE, Checkpoint
+from modelsat.network.config import NetworkConfig
+from modelsat.network.weights import (
+    EMBEDDED_BACKBONE,
+    EMBEDDED_ENCODER,
+    cache_folder,
+    embedded_backbone_file,
+    file_digest,
+)
+
+DECODER_FILE = "decoder.onnx"
+SENTENCE_FILE = "sentence.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+_MARKER = "engine.json"
+# Raised with every change of what is built, so that engines of older versions are built anew.
+_VERSION = 1
+_VNNI = ("avx512_vnni", "avx_vnni")
+
+
+def can_run(config: NetworkConfig) -> bool:
+    """Whether a network runs without torch: layout exam_attention on the embedded backbone and encoder."""
+    return (
+        config.layout == "exam_attention"
+        and config.backbone == EMBEDDED_BACKBONE
+        and config.text_encoder == EMBEDDED_ENCODER
+    )
+
+
+def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -> tuple[Path, DecoderSizes]:
+    """The engine of a checkpoint, built on first use.
+
+    Args:
+        checkpoint: What was read from `folder`.
+        folder: The checkpoint's folder.
+        precision: Of linear maps.
+
+    Returns:
+        A folder with two graphs and the backbone's tokenizer, and the backbone's sizes.
+
+    Raises:
+        CheckpointError: The adapters belong to other backbone weights, or do not fit them.
+        MissingExtraError: What builds engines is not installed.
+    """
+    source = embedded_backbone_file()
+    signed = precision == "int8" and has_vnni()
+    made_of = {
+        "version": _VERSION,
+        "backbone": file_digest(source),
+        "weights": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "layers": checkpoint.config.layers,
+        "precision": precision,
+        "signed": signed,
+    }
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+    target = cache_folder() / "engines" / key
+    if not (target / _MARKER).exists():
+        # Only building needs the packages that read and write weights.
+        from modelsat.engine.build import build_engine
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+            built = Path(temporary) / "engine"
+            built.mkdir()
+            sizes = build_engine(checkpoint, folder, source, built, precision=precision, signed=signed)
+            marker = {"made_of": made_of, "sizes": asdict(sizes)}
+            (built / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", "utf-8")
+            try:
+                built.rename(target)
+            except OSError:
+                # Another process finished the same engine first.
+                if not (target / _MARKER).exists():
+                    raise
+    return target, DecoderSizes(**json.loads((target / _MARKER).read_text("utf-8"))["sizes"])
+
+
+def has_vnni() -> bool:
+    """Whether the processor multiplies signed 8-bit numbers without overflow."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+    return any(flag in flags for flag in _VNNI)

@@ -1,0 +1,50 @@
+"""From a checkpoint's folder to a scorer that runs without torch."""
+
+import importlib.util
+from pathlib import Path
+
+from modelsat.engine.cache import can_run, find_engine
+from modelsat.engine.reader import OnnxReader
+from modelsat.engine.sizes import Precision
+from modelsat.errors import LayoutError
+from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+from modelsat.network.exam_scorer import ExamAttentionScorer, exam_attention_scorer
+from modelsat.network.weights import EMBEDDED_ENCODER, encoder_folder
+
+_PACKAGES = ("onnx", "onnxruntime", "gguf", "tokenizers")
+
+
+def can_load(folder: Path | None = None) -> bool:
+    """Whether a checkpoint can run without torch here: its layout and models fit, and all packages are installed."""
+    if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
+        return False
+    return can_run(load_checkpoint(folder or shipped_folder()).config)
+
+
+def load_onnx_scorer(folder: Path | None = None, *, precision: Precision = "fp32") -> ExamAttentionScorer:
+    """Load a tuned router of layout exam_attention on the embedded models; builds its engine on first use.
+
+    Args:
+        folder: A checkpoint; None takes the one that comes with the package.
+        precision: Of linear maps.
+
+    Raises:
+        CheckpointError: It is damaged, or its adapters belong to other backbone weights.
+        LayoutError: It is of another layout or on other models.
+        MissingExtraError: The engine's packages are not installed.
+    """
+    folder = folder or shipped_folder()
+    checkpoint = load_checkpoint(folder)
+    if not can_run(checkpoint.config):
+        raise LayoutError(
+            f"{folder}: the engine without torch runs layout exam_attention on the embedded models; this checkpoint is "
+            f"{checkpoint.config.layout} on {checkpoint.config.backbone}. Use the engine 'torch'."
+        )
+    engine, sizes = find_engine(checkpoint, folder, precision=precision)
+    reader = OnnxReader(
+        engine,
+        sizes=sizes,
+        encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
+        tokens=checkpoint.config.tokens,
+    )
+    return exam_attention_scorer(checkpoint, reader, folder=folder)

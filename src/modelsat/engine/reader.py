@@ -1,0 +1,134 @@
+"""Reading instructions with ONNX Runtime; see `modelsat.network.exam_scorer.Reader`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelsat.engine.cache import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE
+from modelsat.engine.sizes import DecoderSizes
+from modelsat.engine.tokens import DecoderTokens, SentenceTokens
+from modelsat.errors import MissingExtraError
+from modelsat.types import FloatArray
+
+_BATCH = 32
+# Tokens that the sentence encoder reads, as in tuning.
+_SENTENCE_TOKENS = 256
+_LOWEST = np.finfo(np.float32).min
+
+
+class OnnxReader:
+    """An engine in the cache, loaded.
+
+    Args:
+        folder: As `modelsat.engine.cache.find_engine` gives it.
+        sizes: Of the backbone.
+        encoder: Folder of the sentence encoder, for its tokenizer.
+        tokens: Token budget of an instruction.
+        threads: Threads; by default as many as the process may use.
+    """
+
+    def __init__(
+        self, folder: Path, *, sizes: DecoderSizes, encoder: Path, tokens: int, threads: int | None = None
+    ) -> None:
+        threads = threads or usable_cores()
+        self._decoder = _session(folder / DECODER_FILE, threads)
+        self._sentence = _session(folder / SENTENCE_FILE, threads)
+        self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
+        self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
+        self._budget = tokens
+        self._turns = _rotary_turns(sizes, tokens)
+        self._mask = _causal_mask(tokens)
+        self.pooled_size = 2 * sizes.hidden
+        self.text_size = int(self._sentence.get_outputs()[0].shape[1])
+
+    def read(self, texts: Sequence[str]) -> FloatArray:
+        """[text, pooled + text]: pooled states, then sentence embeddings."""
+        sequences = [self._tokens.encode(text, budget=self._budget) for text in texts]
+        return np.concatenate(
+            [_in_batches(sequences, self._pooled, self.pooled_size), self.embed(texts)], axis=1
+        )
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """[text, text] sentence embeddings, unit vectors."""
+        return _in_batches(self._words.encode(texts), self._embedded, self.text_size)
+
+    def _pooled(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+        longest = ids.shape[1]
+        place = np.arange(longest)[None]
+        mean = (place < lengths[:, None]) / lengths[:, None]
+        last = place == lengths[:, None] - 1
+        cos, sin = self._turns
+        inputs = {
+            "ids": ids,
+            "cos": cos[:longest],
+            "sin": sin[:longest],
+            # Padding stands at the end, where no causal position sees it.
+            "mask": np.ascontiguousarray(self._mask[:longest, :longest]),
+            "pick": np.stack([mean, last], axis=1).astype(np.float32),
+        }
+        pooled: FloatArray = self._decoder.run(None, inputs)[0]
+        return pooled
+
+    def _embedded(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+        present = np.arange(ids.shape[1])[None] < lengths[:, None]
+        inputs = {
+            "ids": ids,
+            "mask": np.where(present, np.float32(0), _LOWEST)[:, None, None],
+            "pick": (present / lengths[:, None]).astype(np.float32)[:, None],
+        }
+        vectors: FloatArray = self._sentence.run(None, inputs)[0]
+        return vectors
+
+
+def _rotary_turns(sizes: DecoderSizes, length: int) -> tuple[FloatArray, FloatArray]:
+    """Cosines and sines of the rotary embedding, [position, half a head] each."""
+    half = np.arange(0, sizes.head_width, 2, dtype=np.float32) / np.float32(sizes.head_width)
+    frequencies = 1.0 / (np.float32(sizes.rope_base) ** half)
+    angles = np.arange(length, dtype=np.float32)[:, None] * frequencies[None].astype(np.float32)
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+def _causal_mask(length: int) -> FloatArray:
+    """[position, position]: 0 where a position sees another, the lowest number elsewhere."""
+    return np.triu(np.full((length, length), np.finfo(np.float32).min, dtype=np.float32), k=1)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, by affinity and by the limit of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("utf-8").split()
+        limit = cores if quota == "max" else max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        limit = cores
+    return min(cores, limit)
+
+
+def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("engine", "scoring without torch") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # On few cores, threads that spin while they wait starve whoever works.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
+    """Run sequences of similar length together; rows come back in their order."""
+    results = np.zeros((len(sequences), width), dtype=np.float32)
+    order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        lengths = np.array([len(sequences[row]) for row in rows])
+        ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+        for at, row in enumerate(rows):
+            ids[at, : lengths[at]] = sequences[row]
+        results[rows] = run(ids, lengths)
+    return results
