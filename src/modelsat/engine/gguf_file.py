@@ -88,7 +88,8 @@ class GGUFFile:
 
     def output_direction(self, token: int) -> FloatArray:
         """[hidden] row of the output matrix, which is the input embeddings where the file has no other."""
-        return self._read("output" if "output.weight" in self._tensors else "token_embd")[token]
+        matrix = self._read("output" if "output.weight" in self._tensors else "token_embd")
+        return np.asarray(matrix[token])
 
     def final_norm(self) -> FloatArray:
         """[hidden] weights of the last norm."""
