@@ -4,17 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.bench_report import report
 from modelsat.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
     from modelsat.bench.speed import Measure
 
-app = typer.Typer(no_args_is_help=True, help="Measure speed.")
+app = typer.Typer(no_args_is_help=True, help="Measure speed, and show a benchmark's result.")
 
 
 @app.callback()
 def bench() -> None:
-    """Measure speed."""
+    """Measure speed, and show a benchmark's result."""
+
+
+app.command(epilog="Example: modelsat bench report report/result.json -o report --no-plots")(report)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.bench.reporting.numbers import write_cell, write_interval
 from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.cli.route import CheckpointOption
 from modelsat.errors import DataError
@@ -146,7 +147,7 @@ def _print_quality(report: "EvaluationReport") -> None:
             router.name,
             row.part,
             f"{row.group} ({row.candidates})",
-            *(f"{value:.3f}" for value in (row.auc, row.within_auc, row.ece, row.brier)),
+            *(write_cell("auc", value) for value in (row.auc, row.within_auc, row.ece, row.brier)),
         )
         for router in report.routers
         for row in router.quality
@@ -163,14 +164,19 @@ def _print_choices(report: "EvaluationReport") -> None:
             router.name,
             row.part,
             f"{row.zoo} ({row.candidates})",
-            f"{row.accuracy:.1%}",
-            f"{row.best_single_accuracy:.1%}",
-            f"{row.best_per_group_accuracy:.1%}",
-            f"{row.oracle:.1%}",
-            _points(row.gain),
-            _share(row.gap_closed),
-            f"{row.entropy:.2f}",
-            f"{row.strongest_rate:.0%}",
+            *(
+                write_cell("accuracy", value)
+                for value in (
+                    row.accuracy,
+                    row.best_single_accuracy,
+                    row.best_per_group_accuracy,
+                    row.oracle,
+                )
+            ),
+            _written("gain", row.gain),
+            _written("gap_closed", row.gap_closed),
+            write_cell("entropy", row.entropy),
+            write_cell("strongest_rate", row.strongest_rate),
         )
         for router in report.routers
         for row in router.choices
@@ -181,7 +187,7 @@ def _print_choices(report: "EvaluationReport") -> None:
 
 def _print_means(report: "EvaluationReport") -> None:
     rows = [
-        (router.name, row.part, row.zoos, row.instructions, _points(row.gain))
+        (router.name, row.part, row.zoos, row.instructions, _written("gain", row.gain))
         for router in report.routers
         for row in router.mean_gains
     ]
@@ -195,7 +201,14 @@ def _print_controls(report: "EvaluationReport") -> None:
     if not report.controls:
         return
     rows = [
-        (row.name, row.part, row.shuffles, f"{row.auc:.3f}", _points(row.gain), _points(row.loss))
+        (
+            row.name,
+            row.part,
+            row.shuffles,
+            write_cell("auc", row.auc),
+            _written("gain", row.gain),
+            _written("gain", row.loss),
+        )
         for row in report.controls
     ]
     numbers = ("shuffles", "AUC", "gain", "lost")
@@ -284,9 +297,5 @@ def _embedding_cache(encoder: str, *, fresh: bool) -> "RowCache":
     return RowCache(None if fresh else cache_folder() / "embeddings" / f"{name}.npz")
 
 
-def _points(interval: "Interval") -> str:
-    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
-
-
-def _share(interval: "Interval") -> str:
-    return f"{interval.mean:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
+def _written(column: str, interval: "Interval") -> str:
+    return write_interval(column, interval.mean, interval.low, interval.high)

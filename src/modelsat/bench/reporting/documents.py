@@ -3,26 +3,19 @@
 Both are written from a summary, so that the few KB that a release keeps are all they rest on.
 """
 
-from collections.abc import Iterable
-
 from modelsat.bench.reporting.findings import with_interval
-from modelsat.bench.reporting.numbers import UNDEFINED, count, percent, write_cell
+from modelsat.bench.reporting.numbers import UNDEFINED, count, write_cell
 from modelsat.bench.reporting.observations import findings
 from modelsat.bench.reporting.roles import (
-    BEST_SINGLE,
     ORACLE,
     OWN,
     Row,
     averaged_zoos,
-    distinct,
     headline_part,
     number,
-    own_row,
     part_name,
     records,
     role,
-    strongest_rival,
-    zoo_places,
     zoo_rows,
 )
 from modelsat.bench.reporting.sections import (
@@ -32,9 +25,10 @@ from modelsat.bench.reporting.sections import (
     by_verdict,
     origin,
 )
+from modelsat.bench.reporting.standing import short_views, zoo_standing
 from modelsat.bench.reporting.summary import LEFT_OUT, summarise
-from modelsat.bench.reporting.views import View, markdown, method_view, stream_view, table_view
-from modelsat.bench.results import BenchmarkResult, Cell
+from modelsat.bench.reporting.views import View, markdown, table_view
+from modelsat.bench.results import BenchmarkResult
 from modelsat.errors import DataError
 
 
@@ -60,7 +54,7 @@ def readme_section(result: BenchmarkResult) -> str:
             markdown(_methods(summary), level=0),
             "Model-SAT by zoo, beside the strongest rival there:",
             "",
-            markdown(_zoos(summary), level=0),
+            markdown(zoo_standing(summary), level=0),
             "Where a rival wins:",
             "",
             *(f"- {text}" for text in lost),
@@ -87,18 +81,14 @@ def results_page(result: BenchmarkResult, source: str) -> str:
     ]
     for heading, texts in by_verdict(findings(summary)).items():
         lines += [f"## {heading}", "", *(f"- {text}" for text in texts), ""]
-    # Of these tables a summary keeps the rows that speak; other tables are short.
-    shortened: dict[str, list[View | None]] = {
-        "zoos": [method_view(summary), _zoos(summary), _parts(summary)],
-        "stream": [stream_view(summary)],
-    }
+    shortened = short_views(summary)
     for section in SECTIONS:
         tables = [table for table in map(summary.table, section.tables) if table is not None]
         if tables:
             lines += [f"## {section.heading}", "", section.reading, ""]
         for table in tables:
             views = shortened.get(table.name, [table_view(table)])
-            lines += [markdown(view, level=3) for view in views if view is not None]
+            lines += [markdown(view, level=3) for view in views]
     missing = absent(summary, never_kept=LEFT_OUT)
     if missing:
         lines += [f"Not run: {'; '.join(missing)}.", ""]
@@ -147,43 +137,3 @@ def _methods(summary: BenchmarkResult) -> View:
 
 def _quality(row: Row | None, column: str) -> str:
     return UNDEFINED if row is None else write_cell(column, row[column])
-
-
-def _zoos(summary: BenchmarkResult) -> View:
-    return _beside(
-        "By zoo", "zoo", [(zoo, zoo_rows(summary, zoo, part)) for zoo, part in zoo_places(summary)]
-    )
-
-
-def _parts(summary: BenchmarkResult) -> View:
-    parts = distinct(row["part"] for row in records(summary, "zoos"))
-    return _beside(
-        "By part, mean over the zoos",
-        "part",
-        [(part_name(part), zoo_rows(summary, part=part)) for part in parts],
-    )
-
-
-def _beside(title: str, index: str, groups: Iterable[tuple[str, list[dict[str, Cell]]]]) -> View:
-    """The router beside the strongest rival, for groups of rows."""
-    return View(
-        title=title,
-        note="",
-        headings=(index, BEST_SINGLE, "routed", "gain", "strongest rival", "lead over it", ORACLE),
-        numeric=frozenset({1, 2, 3, 5, 6}),
-        rows=tuple(_line(name, rows) for name, rows in groups),
-    )
-
-
-def _line(name: str, rows: list[dict[str, Cell]]) -> tuple[str, ...]:
-    own, rival = own_row(rows), strongest_rival(rows)
-    accuracy = {str(row["method"]): percent(number(row, "accuracy")) for row in rows}
-    return (
-        name,
-        accuracy.get(BEST_SINGLE, UNDEFINED),
-        accuracy.get(OWN, UNDEFINED),
-        UNDEFINED if own is None else with_interval(own, "gain"),
-        UNDEFINED if rival is None else str(rival["method"]),
-        UNDEFINED if rival is None or rival["lead"] is None else with_interval(rival, "lead"),
-        accuracy.get(ORACLE, UNDEFINED),
-    )

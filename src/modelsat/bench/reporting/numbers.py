@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from math import isnan
+from typing import TYPE_CHECKING
 
-from modelsat.bench.results import Cell
+if TYPE_CHECKING:
+    from modelsat.bench.results import Cell
 
 UNDEFINED = "–"
 
@@ -99,7 +101,7 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def write_cell(column: str, cell: Cell) -> str:
+def write_cell(column: str, cell: "Cell") -> str:
     """A cell as its column is written; a value that is not defined is a dash."""
     if cell is None:
         return UNDEFINED
@@ -113,8 +115,8 @@ def write_cell(column: str, cell: Cell) -> str:
     return f"{cell:,}" if form is None else form(cell)
 
 
-def write_interval(column: str, value: Cell, low: Cell, high: Cell) -> str:
+def write_interval(column: str, value: "Cell", low: "Cell", high: "Cell") -> str:
     """A value with its interval: +1.34 [+0.25, +2.43]."""
-    if value is None or low is None or high is None:
+    if UNDEFINED in (write_cell(column, value), write_cell(column, low), write_cell(column, high)):
         return write_cell(column, value)
     return f"{write_cell(column, value)} [{write_cell(column, low)}, {write_cell(column, high)}]"

@@ -100,7 +100,7 @@ def rows_view(title: str, note: str, columns: Sequence[str], rows: Iterable[Row]
         title=title,
         note=note,
         headings=tuple(_HEADINGS.get(column, column.replace("_", " ")) for column in shown),
-        numeric=frozenset(place for place, column in enumerate(shown) if column in FORMATS),
+        numeric=frozenset(place for place, column in enumerate(shown) if _is_numeric(column, kept)),
         rows=tuple(tuple(_write(row, column) for column in shown) for row in kept),
         marked=frozenset(place for place, row in enumerate(kept) if row.get("method") == OWN),
     )
@@ -153,6 +153,17 @@ def part_view(result: BenchmarkResult) -> View | None:
         f"{part}: {part_name(part)}" for part in distinct(row["part"] for row in rows)
     )
     return turned_view("Gain by part, points", f"{note}.", rows, index="method", across="part", column="gain")
+
+
+def ranking_view(result: BenchmarkResult) -> View | None:
+    """How well each method's scores rank, in the headline part."""
+    table = result.table("ranking")
+    if table is None:
+        return None
+    part = headline_part(table.records())
+    columns = [column for column in table.columns if column != "part"]
+    note = f"{table.note} {part_name(part)[:1].upper()}{part_name(part)[1:]}."
+    return rows_view(table.title, note, columns, [row for row in table.records() if row["part"] == part])
 
 
 def stream_view(result: BenchmarkResult) -> View | None:
@@ -222,6 +233,7 @@ def headline_views(result: BenchmarkResult) -> dict[str, list[View]]:
     gain = zoo_view(result, "gain", f"Gain over the {BEST_SINGLE} by zoo, points")
     views: Mapping[str, Sequence[View | None]] = {
         "zoos": [method_view(result), gain, lead, part_view(result)],
+        "ranking": [ranking_view(result)],
         "stream": [stream_view(result)],
         "choices": choice_views(result),
     }
@@ -248,6 +260,11 @@ def markdown(view: View, *, level: int = 2) -> str:
     for place, row in enumerate(view.rows):
         lines.append(_line([f"**{cell}**" for cell in row] if place in view.marked else row))
     return "\n".join(lines) + "\n"
+
+
+def _is_numeric(column: str, rows: Sequence[Row]) -> bool:
+    # The same name may head a number in one table and words in another: candidates.
+    return column in FORMATS or (bool(rows) and all(type(row[column]) in (int, float) for row in rows))
 
 
 def _line(cells: Iterable[str]) -> str:
