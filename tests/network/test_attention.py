@@ -10,8 +10,8 @@ import torch
 
 from modelsat.network.attention import AttentionHead, CardTensors
 from modelsat.network.config import AttentionConfig
-from modelsat.network.load import load_scorer
 from modelsat.network.exam_scorer import ExamAttentionScorer
+from modelsat.network.load import load_scorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, TaskResult
 
 from .conftest import save_backbone, save_encoder
