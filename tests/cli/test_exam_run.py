@@ -73,6 +73,8 @@ def test_a_part_of_the_exam_is_asked_by_tasks_and_shots(
     dry = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3", "--dry-run", "--json"])
     assert json.loads(dry.stdout)[0]["questions"] == 6
     assert not server.asked
+    named = runner.invoke(app, [*arguments, *OURS, "--task", "TASK 3", "--task", "1", "--dry-run", "--json"])
+    assert json.loads(named.stdout)[0]["questions"] == 10
     result = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3"])
     assert result.exit_code == 0, result.output
     assert len(server.asked) == 6
@@ -135,6 +137,7 @@ def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments:
         ([*OURS, "--api", "soap"], "--api is 'soap'"),
         ([*OURS, "--param", "top_p"], "expected FIELD=JSON"),
         ([*OURS, "--tasks", "9"], "has 4 tasks, not 9"),
+        ([*OURS, "--task", "poems"], "no task has 'poems' in its name"),
         ([*OURS, "--circle", "--adaptive"], "exclude each other"),
         ([*OURS, "--circle"], "no card of it has results per item"),
         ([*OURS, "--adaptive"], "needs at least 5"),

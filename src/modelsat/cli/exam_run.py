@@ -71,6 +71,12 @@ def run(
     source: Annotated[
         str, typer.Option(metavar="hub|PATH", help="Its texts: the hub, or parquet or JSONL in our schema.")
     ] = "hub",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="Only tasks with this in their name; repeat for more.", show_default=False
+        ),
+    ] = None,
     tasks: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many tasks.", show_default=False)
     ] = None,
@@ -157,7 +163,7 @@ def run(
     sitting = who_sits(candidate or [], zoo, base_url, model, api_key_env, input_price, output_price)
     require_prices(sitting, max_cost)
     seats = take_seats(sitting, api, read_params(param or []))
-    questions, left_out = choose_questions(exam, source, tasks, shots)
+    questions, left_out = choose_questions(exam, source, named=task or (), tasks=tasks, shots=shots)
     hard, bank = known_items(exam, reference, circle=circle, adaptive=adaptive, below=hard_below)
     rules = Rules(
         prompting=choose_prompting(style, api, max_tokens),

@@ -104,7 +104,7 @@ def choose_prompting(style: str, api: str, max_tokens: int | None) -> "Prompting
 
 
 def choose_questions(
-    exam: "AptitudeTest", source: str, tasks: int | None, shots: int | None
+    exam: "AptitudeTest", source: str, *, named: Sequence[str], tasks: int | None, shots: int | None
 ) -> "tuple[list[Question], int]":
     """What is asked, and how many questions are left out since their kind is not graded here."""
     from modelsat.exam.hub import fetch_texts
@@ -112,7 +112,7 @@ def choose_questions(
     from modelsat.exam.readers import READERS
 
     texts = fetch_texts(exam.dataset) if source == HUB else read_texts(Path(source))
-    chosen = reduced(exam, tasks=tasks, shots=shots)
+    chosen = reduced(exam, tasks=tasks, shots=shots, named=named)
     where = f"hub dataset {exam.dataset}" if source == HUB else source
     questions = find_questions(exam, chosen, texts, where=where)
     graded = [question for question in questions if READERS[question.instruction.kind] is not None]

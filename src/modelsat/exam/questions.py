@@ -68,20 +68,39 @@ class Question:
 
 
 def reduced(
-    exam: AptitudeTest, *, tasks: int | None = None, shots: int | None = None
+    exam: AptitudeTest,
+    *,
+    tasks: int | None = None,
+    shots: int | None = None,
+    named: Sequence[str] = (),
 ) -> tuple[ExamTask, ...]:
     """The first tasks of an exam with the first items of each: the same for every candidate.
 
+    Args:
+        exam: The exam.
+        tasks: How many tasks; all by default.
+        shots: How many items of each; all by default.
+        named: Only tasks whose name has one of these in it, whatever the case.
+
     Raises:
-        DataError: There are not so many tasks.
+        DataError: There are not so many tasks, or none of such a name.
     """
-    if tasks is not None and tasks > len(exam.tasks):
+    chosen = list(exam.tasks)
+    for name in named:
+        if not any(name.casefold() in task.name.casefold() for task in chosen):
+            raise DataError(
+                f"exam {exam.name}: no task has {name!r} in its name; it has {', '.join(t.name for t in chosen)}."
+            )
+    if named:
+        wanted = [name.casefold() for name in named]
+        chosen = [task for task in chosen if any(name in task.name.casefold() for name in wanted)]
+    if tasks is not None and tasks > len(chosen):
         raise DataError(
-            f"exam {exam.name}: has {len(exam.tasks)} tasks, not {tasks}; ask for fewer with --tasks."
+            f"exam {exam.name}: has {len(chosen)} tasks, not {tasks}; ask for fewer with --tasks."
         )
     return tuple(
         ExamTask(name=task.name, keywords=task.keywords, category=task.category, items=task.items[:shots])
-        for task in exam.tasks[:tasks]
+        for task in chosen[:tasks]
     )
 
 
