@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -12,8 +13,9 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.exam import app
 from modelsat.exam import session
 from modelsat.records.store import write_instructions
-from tests.exam.conftest import exam_of, instructions, knows
-from tests.exam.endpoints import InProcess, Response, answer
+from modelsat.types import Candidate
+from tests.exam.conftest import cards, exam_of, instructions, knows
+from tests.exam.endpoints import InProcess, Response, answer, prompt_of
 
 runner = CliRunner()
 Serve = Callable[[dict[str, InProcess]], None]
@@ -114,6 +116,58 @@ def test_a_failure_is_one_sentence_and_resume_goes_on(serve: Serve, arguments: l
     again = runner.invoke(app, [*arguments, *OURS])
     assert again.exit_code == 1 and "--resume" in again.stderr
     assert runner.invoke(app, [*arguments, *OURS, "--resume"]).exit_code == 0
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    """A zoo of six candidates that sat this exam; nobody but the best one solves the last task."""
+    exam = exam_of(instructions())
+    answers = np.array([[at < 5 * count for at in range(20)] for count in (1, 1, 2, 3, 3, 4)], dtype=float)
+    zoo = tmp_path / "reference.toml"
+    ModelZoo((Candidate(name=card.candidate), card) for card in cards(exam, answers)).save(zoo)
+    return zoo
+
+
+def test_an_adaptive_exam_asks_less_and_says_so_on_the_card(
+    serve: Serve, arguments: list[str], reference: Path, tmp_path: Path
+) -> None:
+    server = InProcess(knows(lambda task: task < 3))
+    serve({"ours": server})
+    adaptive = ("--adaptive", "--width", "0.3", "--reference", str(reference))
+    result = runner.invoke(app, [*arguments, *OURS, *adaptive])
+    assert result.exit_code == 0, result.output
+    assert 12 <= len(server.asked) < 20
+    path = tmp_path / "cards" / "ours.json"
+    card, run = read_card(path), read_run(path)
+    assert run is not None and run.adaptive == 0.3
+    assert any(task.estimated for task in card.results)
+    assert all(
+        low <= task.accuracy <= high for task in card.results for low, high in [run.intervals[task.task]]
+    )
+    assert card.results[0].accuracy > 0.7 > 0.4 > card.results[3].accuracy
+    shown = runner.invoke(app, ["show", str(path)], env={"COLUMNS": "200"})
+    assert "estimated for the whole task" in shown.stderr
+
+
+def test_a_circle_test_asks_hard_items_again_with_turned_options(
+    serve: Serve, arguments: list[str], reference: Path, tmp_path: Path
+) -> None:
+    # It says "A" to whatever is asked in the last task, which is right now and then.
+    knowing = knows(lambda task: True)
+
+    def lucky(number: int, body: dict[str, Any]) -> Response:
+        return answer("A") if "What is 300" in prompt_of(body) else knowing(number, body)
+
+    server = InProcess(lucky)
+    serve({"ours": server})
+    result = runner.invoke(app, [*arguments, *OURS, "--circle", "--reference", str(reference)])
+    assert result.exit_code == 0, result.output
+    card = read_card(tmp_path / "cards" / "ours.json")
+    assert [task.accuracy for task in card.results] == [1.0, 1.0, 1.0, 0.0]
+    # Two of the five are right at first, and asked once more each.
+    assert len(server.asked) == 20 + 2
+    plain = runner.invoke(app, [*arguments[:-4], "-o", str(tmp_path / "plain"), *OURS, "--json"])
+    assert json.loads(plain.stdout)[0]["level"] > card.level
 
 
 def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments: list[str]) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.exam.client import Patience
 from modelsat.exam.questions import Question, find_questions
-from modelsat.types import Instruction
+from modelsat.types import CapabilityProfile, Instruction, TaskResult
 from tests.exam.endpoints import Behaviour, answer, prompt_of
 
 TASKS, SHOTS, OPTIONS = 4, 5, 4
@@ -53,6 +54,31 @@ def exam_of(texts: list[Instruction], name: str = "sums") -> AptitudeTest:
             for task in tasks
         ),
     )
+
+
+def cards(exam: AptitudeTest, answers: np.ndarray) -> list[CapabilityProfile]:
+    """Cards of recorded answers, [candidate, item]."""
+    made = []
+    for number, row in enumerate(answers):
+        items = row.reshape(len(exam.tasks), -1)
+        made.append(
+            CapabilityProfile(
+                candidate=f"c{number}",
+                exam=exam.name,
+                exam_hash=exam.hash,
+                results=tuple(
+                    TaskResult(
+                        task=task.name,
+                        keywords=task.keywords,
+                        accuracy=float(scores.mean()),
+                        shots=len(scores),
+                        items=tuple(float(score) for score in scores),
+                    )
+                    for task, scores in zip(exam.tasks, items, strict=True)
+                ),
+            )
+        )
+    return made
 
 
 @pytest.fixture

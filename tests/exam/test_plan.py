@@ -16,8 +16,8 @@ from modelsat.exam.plan import Ask, CirclePlan, FullPlan, Plan, answer_matrix, h
 from modelsat.exam.questions import Question, find_questions, reduced
 from modelsat.exam.readers import Grade
 from modelsat.exam.replay import replay
-from modelsat.types import CapabilityProfile, Instruction, TaskResult
-from tests.exam.conftest import OPTIONS, SHOTS, TASKS, exam_of, instructions
+from modelsat.types import Instruction
+from tests.exam.conftest import OPTIONS, SHOTS, TASKS, cards, exam_of, instructions
 
 RIGHT, WRONG = Grade(score=1.0, parsed=True), Grade(score=0.0, parsed=True)
 
@@ -60,31 +60,6 @@ def test_a_hard_item_that_was_right_so_far_only_is_open(questions: list[Question
     item = questions[0].item.id
     assert item_scores(questions[:1], {(item, 0): RIGHT}, frozenset({item})) == {}
     assert item_scores(questions[:1], {(item, 0): RIGHT}) == {item: 1.0}
-
-
-def cards(exam: AptitudeTest, answers: np.ndarray) -> list[CapabilityProfile]:
-    """Cards of recorded answers, [candidate, item]."""
-    made = []
-    for number, row in enumerate(answers):
-        items = row.reshape(len(exam.tasks), -1)
-        made.append(
-            CapabilityProfile(
-                candidate=f"c{number}",
-                exam=exam.name,
-                exam_hash=exam.hash,
-                results=tuple(
-                    TaskResult(
-                        task=task.name,
-                        keywords=task.keywords,
-                        accuracy=float(scores.mean()),
-                        shots=len(scores),
-                        items=tuple(float(score) for score in scores),
-                    )
-                    for task, scores in zip(exam.tasks, items, strict=True)
-                ),
-            )
-        )
-    return made
 
 
 def test_hard_items_are_those_that_few_candidates_solve(exam: AptitudeTest) -> None:
