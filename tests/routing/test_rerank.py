@@ -68,5 +68,5 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str, fault: str) -> Non
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "outputs.parquet").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"outputs\.parquet: cannot be read"):
+    with pytest.raises(DataError, match=r"outputs\.parquet: not a readable parquet"):
         read_outputs(tmp_path)
