@@ -32,3 +32,14 @@ def test_a_candidate_from_a_csv_is_routed_to_at_once() -> None:
         "writing: 75% of 8",
     ]
     assert all("our-model" in line for line in lines[3:])
+
+
+def test_an_exam_of_our_own_decides_where_it_speaks() -> None:
+    keywords, *requests = run("own_exam/route.py").split("\n\n")
+    assert len(keywords.splitlines()) == 4
+    first = [request.splitlines()[1].split(" ")[0] for request in requests]
+    assert first[0] == "our-sql-7b"
+    assert first[2] == "Meta-Llama-3.1-70B-Instruct"
+    # What was asked is matched with the task that it is about.
+    assert "shop-sql: our schema" in requests[0].splitlines()[2]
+    assert "physics" in requests[2].splitlines()[2]

@@ -139,6 +139,7 @@ class TaskResult:
         shots: How many items it sat (at least 1).
         items: Score per item in the exam's order, None where it did not sit it; empty where only the mean is known.
         estimated: Its items were chosen while it sat them, so that their mean is not its accuracy.
+        examples: A few of its questions, where they may be told; with the keywords, they say what it is about.
     """
 
     task: str
@@ -147,6 +148,7 @@ class TaskResult:
     shots: int
     items: tuple[float | None, ...] = ()
     estimated: bool = False
+    examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"task {self.task!r}"

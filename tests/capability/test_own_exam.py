@@ -1,14 +1,19 @@
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.card import read_card, write_card
+from modelsat.capability.grading import exam_table, grade
 from modelsat.capability.own_exam import own_exam, read_items
 from modelsat.errors import DataError
 from modelsat.records.splits import content_hash
+from modelsat.types import Outcome
 
 
 def write(path: Path, *items: dict[str, object]) -> Path:
@@ -120,3 +125,19 @@ def _check(path: Path) -> None:
         assert "items.jsonl:1: " in str(error)
     else:
         assert own_exam([item], name="harbour").items[0].id == item.id
+
+
+def test_examples_travel_from_the_blueprint_to_the_card(tmp_path: Path) -> None:
+    asked = [{**ITEM, "text": f"Which knot is number {at}?"} for at in range(7)]
+    items = read_items(write(tmp_path / "items.jsonl", *asked), exam="harbour")
+    exam = own_exam(items, name="harbour")
+    assert exam.tasks[0].examples == tuple(f"Which knot is number {at}?" for at in range(5))
+    exam.save(tmp_path / "exam.json")
+    assert AptitudeTest.load(tmp_path / "exam.json") == exam
+    # They are no part of the hash: whoever edits them keeps the cards.
+    bare = replace(exam, tasks=tuple(replace(task, examples=()) for task in exam.tasks))
+    assert bare.hash == exam.hash
+    outcomes = [Outcome(candidate="m", instruction_id=item.id, score=1.0) for item in items]
+    (card,) = grade(exam_table(items, outcomes, exam), exam)
+    write_card(tmp_path / "card.json", card)
+    assert read_card(tmp_path / "card.json").results[0].examples == exam.tasks[0].examples

@@ -4,8 +4,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.grading import exam_table, grade
+from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.imports import app
-from modelsat.records.store import OutcomeDirectory
+from modelsat.records.store import OutcomeDirectory, read_instructions, read_outcomes
 
 runner = CliRunner()
 FIXTURES = Path(__file__).parent.parent / "records" / "fixtures"
@@ -178,3 +181,44 @@ def test_malformed_options_are_explained(
     result = runner.invoke(app, [*_arguments(results, tmp_path / "out"), *option])
     assert result.exit_code == 1
     assert fault in result.stderr
+
+
+@pytest.mark.slow
+def test_a_log_of_mmlu_pro_makes_the_shipped_card_again(outcome_data: Path, tmp_path: Path) -> None:
+    exam = AptitudeTest.shipped()
+    name = "Phi-3-mini-4k-instruct"
+    texts = {row.id: row for row in read_instructions(outcome_data / "instructions.parquet")}
+    wanted = {item.id for item in exam.items}
+    scores = {
+        row.instruction_id: row.score
+        for row in read_outcomes(outcome_data / "outcomes.parquet")
+        if row.candidate == name and row.instruction_id in wanted
+    }
+    log = tmp_path / "results" / "samples_mmlu_pro_all_2025-01-01T00-00-00.0.jsonl"
+    log.parent.mkdir()
+    with log.open("w") as file:
+        for number, (key, score) in enumerate(scores.items()):
+            asked = texts[key]
+            doc = {
+                "question_id": int(key.removeprefix("mmlu_pro/")),
+                "question": asked.text.split("\nA. ")[0],
+                "options": list(asked.choices),
+                "answer": asked.answer,
+                "category": asked.category,
+            }
+            line = {
+                "doc_id": number,
+                "doc": doc,
+                "target": asked.answer,
+                "arguments": {},
+                "filter": "custom-extract",
+            }
+            file.write(json.dumps({**line, "metrics": ["exact_match"], "exact_match": score}) + "\n")
+    output = tmp_path / "outcomes"
+    arguments = ["lm-eval", str(log.parent), "-o", str(output), "--set", f"candidate={name}", "--json"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["rejected"] == []
+    directory = OutcomeDirectory.load(output)
+    (card,) = grade(exam_table(directory.instructions, directory.outcomes, exam), exam)
+    assert card.results == ModelZoo.shipped().profile(name).results

@@ -115,6 +115,19 @@ def test_another_exam_becomes_units_of_its_own(
     assert cards.residuals[1, -2] > 0 > cards.residuals[1, -1]
 
 
+def test_a_further_exam_leaves_what_the_routers_own_says(
+    profiles: list[CapabilityProfile], statistics: ExamStatistics
+) -> None:
+    sql = TaskResult(task="joins", keywords=("joins",), accuracy=0.9, shots=20)
+    other = CapabilityProfile(candidate="niche", exam="sql", exam_hash="another", results=(sql,))
+    both = [replace(profiles[0], other_exams=(other,)), replace(other, other_exams=(profiles[0],))]
+    cards = encode_profiles([profiles[0], *both], statistics)
+    for row in (1, 2):
+        np.testing.assert_allclose(cards.levels[row], cards.levels[0], atol=1e-6)
+        np.testing.assert_allclose(cards.residuals[row, :-1], cards.residuals[0, :-1], atol=1e-6)
+        assert cards.weights[row, -1] == 20
+
+
 def test_a_task_unknown_to_the_exam_is_refused(
     profiles: list[CapabilityProfile], statistics: ExamStatistics
 ) -> None:

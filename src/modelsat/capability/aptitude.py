@@ -54,12 +54,14 @@ class ExamTask:
         keywords: What the task is about (paper: five).
         items: Its questions, in the order of a profile's per-item scores.
         category: The coarser subject it belongs to, where the dataset has one.
+        examples: A few of its questions in words, where they may be told (an exam of one's own).
     """
 
     name: str
     keywords: tuple[str, ...]
     items: tuple[ExamItem, ...]
     category: str = ""
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class AptitudeTest:
     def hash(self) -> str:
         """Short hash over task names and questions: profiles with one hash compare item by item.
 
-        Keywords are left out, so that editing them does not invalidate cards.
+        Keywords and examples are left out, so that editing them does not invalidate cards.
         """
         content = [[task.name, [item.content_hash for item in task.items]] for task in self.tasks]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
@@ -179,7 +181,7 @@ class AptitudeTest:
             tasks.append(
                 f'    {{\n      "name": {json.dumps(task.name, ensure_ascii=False)},\n'
                 f'      "category": {json.dumps(task.category, ensure_ascii=False)},\n'
-                f'      "keywords": {json.dumps(task.keywords, ensure_ascii=False)},\n'
+                f'      "keywords": {json.dumps(task.keywords, ensure_ascii=False)},\n{_examples(task)}'
                 f'      "items": [\n        {items}\n      ]\n    }}'
             )
         head = ",\n  ".join(
@@ -192,6 +194,11 @@ class AptitudeTest:
             )
         )
         write_text(Path(path), f'{{\n  {head},\n  "tasks": [\n' + ",\n".join(tasks) + "\n  ]\n}\n")
+
+
+def _examples(task: ExamTask) -> str:
+    """The line of a task's examples, where it has some."""
+    return f'      "examples": {json.dumps(task.examples, ensure_ascii=False)},\n' if task.examples else ""
 
 
 def shipped_names() -> list[str]:
@@ -218,6 +225,7 @@ class _TaskForm(BaseModel):
     name: _Text
     category: str = ""
     keywords: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    examples: tuple[_Text, ...] = ()
     items: Annotated[tuple[_ItemForm, ...], Field(min_length=1)]
 
 
@@ -240,6 +248,7 @@ class _ExamFile(BaseModel):
                     name=task.name,
                     category=task.category,
                     keywords=task.keywords,
+                    examples=task.examples,
                     items=tuple(
                         ExamItem(id=item.id, content_hash=item.content, stem_hash=item.stem)
                         for item in task.items

@@ -33,6 +33,7 @@ class _TaskForm(BaseModel):
     estimated: bool = False
     # "1011-": solved, failed, not sat; or a list of scores with null.
     items: Annotated[str, Field(pattern="^[01-]*$")] | tuple[_Fraction | None, ...] = ()
+    examples: tuple[_Text, ...] = ()
 
     def to_result(self) -> TaskResult:
         items = tuple(_MARKS[mark] for mark in self.items) if isinstance(self.items, str) else self.items
@@ -43,6 +44,7 @@ class _TaskForm(BaseModel):
             shots=self.shots,
             items=items,
             estimated=self.estimated,
+            examples=self.examples,
         )
 
 
@@ -127,6 +129,7 @@ def card_object(profile: CapabilityProfile, run: ExamRun | None = None) -> dict[
                 "interval": [round(end, 4) for end in accuracy_interval(result, run)],
                 **({"estimated": True} if result.estimated else {}),
                 **({"items": _marks(result.items)} if result.items else {}),
+                **({"examples": list(result.examples)} if result.examples else {}),
             }
             for result in profile.results
         ],

@@ -139,4 +139,5 @@ def _grade_task(
         accuracy=round(sum(sat) / len(sat), 4),
         shots=len(sat),
         items=tuple(items),
+        examples=task.examples,
     )

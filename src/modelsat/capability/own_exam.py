@@ -16,8 +16,11 @@ from modelsat.errors import DataError
 from modelsat.records.importers import csv_rows, jsonl_rows, renamed_rows, require_writable
 from modelsat.records.importers.questions import answer_letter, digest, kind_of, lettered
 from modelsat.records.schema import instruction_from_row
-from modelsat.records.splits import content_hash
+from modelsat.records.splits import content_hash, question_of
 from modelsat.types import Instruction
+
+# What names a task's questions best is some of them: keywords of a few texts are a poor summary.
+EXAMPLES = 5
 
 
 def read_items(path: Path, *, exam: str) -> tuple[Instruction, ...]:
@@ -61,6 +64,8 @@ def read_items(path: Path, *, exam: str) -> tuple[Instruction, ...]:
 def own_exam(items: Sequence[Instruction], *, name: str) -> AptitudeTest:
     """Make an exam of all items; each task is named by the words that set its texts apart from the others'.
 
+    Its first questions stand beside them as examples, without their options.
+
     Args:
         items: From `read_items`.
         name: The exam's name.
@@ -77,6 +82,7 @@ def own_exam(items: Sequence[Instruction], *, name: str) -> AptitudeTest:
                 name=task,
                 category=asked[0].category,
                 keywords=keywords[task],
+                examples=tuple(question_of(item.text) for item in asked[:EXAMPLES]),
                 items=tuple(ExamItem.of(item) for item in asked),
             )
             for task, asked in by_task.items()

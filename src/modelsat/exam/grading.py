@@ -51,6 +51,7 @@ def make_profile(
                 TaskResult(
                     task=task.name,
                     keywords=task.keywords,
+                    examples=task.examples,
                     accuracy=round(accuracy, 4),
                     shots=len(sat),
                     items=items,

@@ -5,7 +5,7 @@ hash is the item's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -98,10 +98,7 @@ def reduced(
         raise DataError(
             f"exam {exam.name}: has {len(chosen)} tasks, not {tasks}; ask for fewer with --tasks."
         )
-    return tuple(
-        ExamTask(name=task.name, keywords=task.keywords, category=task.category, items=task.items[:shots])
-        for task in chosen[:tasks]
-    )
+    return tuple(replace(task, items=task.items[:shots]) for task in chosen[:tasks])
 
 
 def read_texts(source: Path) -> tuple[Instruction, ...]:

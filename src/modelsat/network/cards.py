@@ -61,7 +61,8 @@ class CardBatch:
         weights: [candidate, unit] items that the unit stands for; 0 for an exam that the candidate did not sit.
         variances: [candidate, unit] p(1-p) of a single answer.
         scales: [candidate, unit] what a residual was divided by: residual x scale is in units of score.
-        other_tasks: Names and keywords of the units beyond the router's exam.
+        other_tasks: Names of the units beyond the router's exam, and what they are about in words: their keywords in
+            one text, then example questions.
     """
 
     levels: FloatArray
@@ -70,6 +71,17 @@ class CardBatch:
     variances: FloatArray
     scales: FloatArray
     other_tasks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def of_own_exam(self) -> "CardBatch":
+        """The same without the tasks of other exams."""
+        items = self.residuals.shape[1] - len(self.other_tasks)
+        return CardBatch(
+            levels=self.levels,
+            residuals=self.residuals[:, :items],
+            weights=self.weights[:, :items],
+            variances=self.variances[:, :items],
+            scales=self.scales[:, :items],
+        )
 
 
 def measure_exam(exam: AptitudeTest, profiles: Sequence[CapabilityProfile]) -> ExamStatistics:
@@ -106,7 +118,7 @@ def encode_profiles(profiles: Sequence[CapabilityProfile], statistics: ExamStati
 
     A candidate that sat part of the exam has no residual on the rest: its level speaks there. A result without items
     counts as its mean on each item. Tasks of other exams become units of their own, measured against the candidate's
-    mean there, as if that exam were as hard as the router's own.
+    mean there.
 
     Args:
         profiles: One per candidate.
@@ -116,7 +128,12 @@ def encode_profiles(profiles: Sequence[CapabilityProfile], statistics: ExamStati
     answers = np.stack([answers for answers, _ in known])
     weights = np.stack([weights for _, weights in known])
     others = sorted(
-        {_key(profile, result) for profile in profiles for result in _foreign(profile, statistics)}
+        {
+            other_task(sat, result)
+            for profile in profiles
+            for sat in other_exams(profile, statistics)
+            for result in sat.results
+        }
     )
     levels = _levels(profiles, answers, weights, statistics)
     solved = solve_probability(levels, statistics.difficulty)
@@ -135,7 +152,7 @@ def encode_profiles(profiles: Sequence[CapabilityProfile], statistics: ExamStati
         weights=np.concatenate([np.broadcast_to(sat, raw.shape), extra_weights], axis=1).astype(np.float32),
         variances=np.concatenate([variance, np.full_like(extra, 0.25)], axis=1).astype(np.float32),
         scales=np.concatenate([scale, np.full_like(extra, 0.5)], axis=1).astype(np.float32),
-        other_tasks=tuple((name, keywords) for name, keywords in others),
+        other_tasks=tuple(others),
     )
 
 
@@ -146,19 +163,27 @@ def mean_by_task(values: FloatArray, statistics: ExamStatistics) -> FloatArray:
     return np.stack(means, axis=1)[:, task_of_item]
 
 
-def _key(profile: CapabilityProfile, result: TaskResult) -> tuple[str, tuple[str, ...]]:
-    return f"{profile.exam}: {result.task}", result.keywords
+def own_exam(profile: CapabilityProfile, statistics: ExamStatistics) -> CapabilityProfile | None:
+    """What of a profile is of the router's exam; None where it was not sat."""
+    return next((sat for sat in profile.exams if sat.exam_hash == statistics.exam_hash), None)
 
 
-def _foreign(profile: CapabilityProfile, statistics: ExamStatistics) -> tuple[TaskResult, ...]:
-    return () if profile.exam_hash == statistics.exam_hash else profile.results
+def other_exams(profile: CapabilityProfile, statistics: ExamStatistics) -> tuple[CapabilityProfile, ...]:
+    """What of a profile is of other exams."""
+    return tuple(sat for sat in profile.exams if sat.exam_hash != statistics.exam_hash)
+
+
+def other_task(sat: CapabilityProfile, result: TaskResult) -> tuple[str, tuple[str, ...]]:
+    """How a task of another exam is called in evidence, and what it is about: keywords in one text, then examples."""
+    return f"{sat.exam}: {result.task}", (", ".join(result.keywords), *result.examples)
 
 
 def _known(profile: CapabilityProfile, statistics: ExamStatistics) -> tuple[FloatArray, FloatArray]:
-    if profile.exam_hash != statistics.exam_hash:
+    sat = own_exam(profile, statistics)
+    if sat is None:
         empty = np.zeros(len(statistics.difficulty), dtype=np.float32)
         return empty, empty
-    return _answers(profile, statistics.tasks, statistics.shots)
+    return _answers(sat, statistics.tasks, statistics.shots)
 
 
 def _answers(
@@ -197,7 +222,8 @@ def _answers(
 
 def _has_items(profile: CapabilityProfile, statistics: ExamStatistics) -> NDArray[np.bool_]:
     """[item]; False where only the accuracy of the item's task is known."""
-    bare = {result.task for result in profile.results if not result.items}
+    sat = own_exam(profile, statistics)
+    bare = {result.task for result in sat.results if not result.items} if sat is not None else set()
     return np.repeat([task not in bare for task in statistics.tasks], statistics.shots)
 
 
@@ -207,14 +233,15 @@ def _levels(
     weights: FloatArray,
     statistics: ExamStatistics,
 ) -> FloatArray:
-    """[candidate] levels in logits; from another exam's mean where the router's own was not sat."""
+    """[candidate] levels in logits; from the mean on other exams where the router's own was not sat."""
     elsewhere = weights.sum(1) == 0
     if elsewhere.any():
         answers, weights = answers.copy(), weights.copy()
         for row in np.flatnonzero(elsewhere).tolist():
-            sat = sum(result.shots for result in profiles[row].results)
-            answers[row] = profiles[row].level
-            weights[row] = sat / answers.shape[1]
+            results = [result for sat in profiles[row].exams for result in sat.results]
+            shots = np.array([result.shots for result in results], dtype=np.float32)
+            answers[row] = np.average([result.accuracy for result in results], weights=shots)
+            weights[row] = shots.sum() / answers.shape[1]
     return estimate_levels(answers, weights, statistics.difficulty)
 
 
@@ -228,12 +255,12 @@ def _other_units(
     residuals = np.zeros((len(profiles), len(others)), dtype=np.float32)
     weights = np.zeros_like(residuals)
     for row, profile in enumerate(profiles):
-        mean = profile.level
-        deviation = max(mean * (1.0 - mean), _LEAST_VARIANCE) ** 0.5
-        for result in _foreign(profile, statistics):
-            column = position[_key(profile, result)]
-            residuals[row, column] = (result.accuracy - mean) / deviation
-            weights[row, column] = result.shots
+        for sat in other_exams(profile, statistics):
+            deviation = max(sat.level * (1.0 - sat.level), _LEAST_VARIANCE) ** 0.5
+            for result in sat.results:
+                column = position[other_task(sat, result)]
+                residuals[row, column] = (result.accuracy - sat.level) / deviation
+                weights[row, column] = result.shots
     return residuals, weights
 
 
@@ -241,4 +268,4 @@ def other_task_keys(
     others: Sequence[tuple[str, tuple[str, ...]]], embed: Callable[[Sequence[str]], FloatArray]
 ) -> FloatArray:
     """Embed the tasks of other exams by their keywords, [other task, text]."""
-    return embed([", ".join(keywords) for _, keywords in others])
+    return embed([keywords for _, (keywords, *_) in others])

@@ -4,7 +4,6 @@ Equations and names are those of that module; a test holds the two together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import erf
@@ -15,19 +14,6 @@ from modelsat.network.config import TEXT_SCALE, NetworkConfig
 from modelsat.types import FloatArray
 
 _NORM_EPSILON = np.float32(1e-5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ExamKeys:
-    """What instructions are held against.
-
-    Attributes:
-        embeddings: [unit, text] of items, then of other exams' tasks.
-        by_head: [head, query, unit] unit vectors, ready to multiply.
-    """
-
-    embeddings: FloatArray
-    by_head: FloatArray
 
 
 class ExamAttentionHead:
@@ -49,35 +35,26 @@ class ExamAttentionHead:
         self._tensors = tensors
         self._pooled = pooled
         self._prefixes = [f"attention.heads.{head}." for head in range(config.attention.heads)]
+        items = self._centred(self.item_embeddings)
+        # [query, item] unit vectors of each head, ready to multiply.
+        self._keys = [_unit(self._linear(f"{prefix}key", items)).T for prefix in self._prefixes]
 
-    def keys(self, others: FloatArray | None = None) -> ExamKeys:
-        """Keys of the items, then of other exams' tasks by their embeddings [task, text]."""
-        embeddings = self.item_embeddings
-        if others is not None:
-            embeddings = np.concatenate([embeddings, others])
-        centred = self._centred(embeddings)
-        by_head = [_unit(self._linear(f"{prefix}key", centred)).T for prefix in self._prefixes]
-        return ExamKeys(embeddings=embeddings, by_head=np.stack(by_head))
-
-    def __call__(
-        self, readings: FloatArray, cards: CardBatch, keys: ExamKeys
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def __call__(self, readings: FloatArray, cards: CardBatch) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Score candidates.
 
         Args:
             readings: [instruction, pooled + text].
-            cards: The candidates.
-            keys: Of the units of `cards`.
+            cards: The candidates, in the exam that the head was tuned with.
 
         Returns:
             Logits without residuals [head, instruction, candidate]; what residuals add, the same shape; and the pull
-            of units, [head, instruction, unit].
+            of items, [head, instruction, item].
         """
         features = self._features(readings)
         known = cards.weights * cards.residuals
         results = [
             self._head(prefix, features, cards, known, key)
-            for prefix, key in zip(self._prefixes, keys.by_head, strict=True)
+            for prefix, key in zip(self._prefixes, self._keys, strict=True)
         ]
         base, attended, pull = (np.stack(parts) for parts in zip(*results, strict=True))
         return base, attended, pull

@@ -4,16 +4,18 @@ Reading is nearly all of the cost and is done by an engine, with torch or withou
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import is_not
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelsat.errors import CheckpointError
-from modelsat.network.cards import CardBatch, ExamStatistics, encode_profiles, other_task_keys
+from modelsat.network.cards import CardBatch, ExamStatistics, encode_profiles
 from modelsat.network.checkpoint import Calibration, Checkpoint
-from modelsat.network.exam_head import ExamAttentionHead, ExamKeys
+from modelsat.network.exam_head import ExamAttentionHead
+from modelsat.network.other_exams import OtherExams
 from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
 
 # A block of instructions times a thousand candidates and items stays within the processor's cache.
@@ -67,8 +69,7 @@ class ExamAttentionScorer:
         self.statistics = statistics
         self.calibration = calibration
         self.familiarity = familiarity
-        self._profiles: tuple[CapabilityProfile, ...] = ()
-        self._cards: tuple[CardBatch, ExamKeys] | None = None
+        self._cards: _Cards | None = None
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
@@ -97,18 +98,28 @@ class ExamAttentionScorer:
             readings: As `read` gave them.
             profiles: The columns.
         """
-        cards, keys = self._encode_cards(tuple(profiles))
+        cards = self._encode_cards(tuple(profiles))
         logits = np.zeros((len(readings), len(profiles)), dtype=np.float32)
-        tasks = (*self.statistics.tasks, *(name for name, _ in cards.other_tasks))
+        tasks = (*self.statistics.tasks, *cards.other_tasks)
         weights = np.zeros((len(readings), len(tasks)), dtype=np.float32)
         level_only = np.zeros(len(readings), dtype=np.bool_)
         for start in range(0, len(readings), _BATCH):
             rows = slice(start, start + _BATCH)
-            base, attended, pull = self.head(readings[rows], cards, keys)
-            spoken = self._spoken_for(readings[rows, self.reader.pooled_size :], cards, keys)
-            logits[rows] = (base + attended * spoken).mean(0)
+            base, attended, pull = self.head(readings[rows], cards.own)
+            text = readings[rows, self.reader.pooled_size :]
+            nearest = (text @ self.head.item_embeddings.T).max(1)
+            says, by_task = attended.mean(0), self._task_weights(pull)
+            spoken = (nearest >= self.familiarity)[:, None] & (cards.own.weights > 0).any(1)
+            if cards.others is not None:
+                heard = cards.others.hear(text, nearest)
+                says = (1 - heard.share) * says + heard.share * heard.gains
+                spoken |= heard.nearest >= self.familiarity
+                # How much other exams count differs by candidate with what it sat; the most is shown.
+                share = heard.share.max(1, keepdims=True)
+                by_task = np.concatenate([(1 - share) * by_task, share * heard.attention], axis=1)
+            logits[rows] = base.mean(0) + says * spoken
             level_only[rows] = ~spoken.any(1)
-            weights[rows] = self._task_weights(pull, cards)
+            weights[rows] = by_task
         return ScoreMatrix(
             instruction_ids=tuple(instruction.id for instruction in instructions),
             candidates=tuple(profile.candidate for profile in profiles),
@@ -117,33 +128,43 @@ class ExamAttentionScorer:
             evidence=Evidence(tasks=tasks, weights=weights, level_only=level_only),
         )
 
-    def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> tuple[CardBatch, ExamKeys]:
+    def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> "_Cards":
         # A zoo changes far less often than it is asked; profiles are frozen, so that identity is enough.
-        same = len(profiles) == len(self._profiles) and all(
-            new is old for new, old in zip(profiles, self._profiles, strict=True)
-        )
-        if self._cards is None or not same:
-            cards = encode_profiles(profiles, self.statistics)
-            others = other_task_keys(cards.other_tasks, self.reader.embed) if cards.other_tasks else None
-            self._cards = cards, self.head.keys(others)
-            self._profiles = profiles
-        return self._cards
+        cards = self._cards
+        same = cards is not None and len(profiles) == len(cards.profiles)
+        if cards is None or not same or any(map(is_not, profiles, cards.profiles)):
+            encoded = encode_profiles(profiles, self.statistics)
+            others = None
+            if encoded.other_tasks:
+                others = OtherExams.of(profiles, encoded, self.statistics, self.reader.embed)
+            names = tuple(name for name, _ in encoded.other_tasks)
+            cards = _Cards(profiles=profiles, own=encoded.of_own_exam(), other_tasks=names, others=others)
+            self._cards = cards
+        return cards
 
-    def _spoken_for(self, text: FloatArray, cards: CardBatch, keys: ExamKeys) -> NDArray[np.bool_]:
-        """[instruction, candidate]; an exam that the candidate sat has something close to the instruction."""
-        near = (text @ keys.embeddings.T >= self.familiarity).astype(np.float32)
-        return np.asarray(near @ (cards.weights > 0).astype(np.float32).T > 0)
-
-    def _task_weights(self, pull: FloatArray, cards: CardBatch) -> FloatArray:
+    def _task_weights(self, pull: FloatArray) -> FloatArray:
         """[instruction, task] attention summed over each task's items, rows summing to 1."""
-        # What a unit stands for differs by candidate only in exams of its own; the largest is shown.
-        attended = pull * cards.weights.max(0)
-        units = (attended / attended.sum(2, keepdims=True)).mean(0)
-        items = len(self.statistics.difficulty)
-        by_task = np.zeros((len(units), len(self.statistics.tasks)), dtype=np.float32)
-        np.add.at(by_task.T, self.statistics.task_of_item, units[:, :items].T)
-        joined = np.concatenate([by_task, units[:, items:]], axis=1)
-        return np.asarray(joined / joined.sum(1, keepdims=True), dtype=np.float32)
+        items = (pull / pull.sum(2, keepdims=True)).mean(0)
+        by_task = np.zeros((len(items), len(self.statistics.tasks)), dtype=np.float32)
+        np.add.at(by_task.T, self.statistics.task_of_item, items.T)
+        return by_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Cards:
+    """Encoded profiles.
+
+    Attributes:
+        profiles: One per candidate.
+        own: What they say of the exam that the router was tuned with.
+        other_tasks: Names of the tasks of other exams.
+        others: What they say of these; None where there are none.
+    """
+
+    profiles: tuple[CapabilityProfile, ...]
+    own: CardBatch
+    other_tasks: tuple[str, ...]
+    others: OtherExams | None
 
 
 def exam_attention_scorer(checkpoint: Checkpoint, reader: Reader, *, folder: Path) -> ExamAttentionScorer:

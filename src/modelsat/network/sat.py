@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from modelsat.network.attention import CardTensors, ExamAttention
 from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, pad
-from modelsat.network.cards import CardBatch, other_task_keys
+from modelsat.network.cards import CardBatch
 from modelsat.network.config import TEXT_SCALE, NetworkConfig
 from modelsat.types import FloatArray
 
@@ -49,10 +49,9 @@ class ExamAttentionNetwork(nn.Module):
         """
         return torch.cat([self.norm(pooled), TEXT_SCALE * (text - self.center)], dim=1)
 
-    def keys(self, others: Tensor | None = None) -> Tensor:
-        """[unit, text]: the items' embeddings, then those of other exams' tasks, centred and scaled."""
-        embeddings = self.item_embeddings if others is None else torch.cat([self.item_embeddings, others])
-        return TEXT_SCALE * (embeddings - self.center)
+    def keys(self) -> Tensor:
+        """[item, text]: the items' embeddings, centred and scaled."""
+        return TEXT_SCALE * (self.item_embeddings - self.center)
 
     def forward(self, pooled: Tensor, text: Tensor, cards: CardTensors) -> tuple[Tensor, Tensor, Tensor]:
         """As `ExamAttention`: base logits, what residuals add, and the pull of units, each with an axis [head]."""
@@ -81,14 +80,14 @@ def read_states(backbone: Backbone, batch: TokenBatch) -> Tensor:
     )
 
 
-def card_tensors(cards: CardBatch, network: ExamAttentionNetwork, embed: Embed) -> CardTensors:
-    """Encoded profiles as tensors, with the keys of their units."""
-    others = torch.from_numpy(other_task_keys(cards.other_tasks, embed)) if cards.other_tasks else None
+def card_tensors(cards: CardBatch, network: ExamAttentionNetwork) -> CardTensors:
+    """What encoded profiles say of the router's own exam, as tensors, with the keys of its items."""
+    own = cards.of_own_exam()
     return CardTensors(
-        levels=torch.from_numpy(cards.levels),
-        residuals=torch.from_numpy(cards.residuals),
-        weights=torch.from_numpy(cards.weights),
-        keys=network.keys(others),
+        levels=torch.from_numpy(own.levels),
+        residuals=torch.from_numpy(own.residuals),
+        weights=torch.from_numpy(own.weights),
+        keys=network.keys(),
     )
 
 

@@ -22,9 +22,14 @@ _NOT_STEM = re.compile("[^a-z0-9]")
 _TEST_BELOW, _VALIDATION_BELOW = 20, 26
 
 
+def question_of(text: str) -> str:
+    """A question without the lettered options below it."""
+    return text.split("\nA. ")[0]
+
+
 def stem(text: str) -> str:
     """What copies of a question share: the text before the first lettered option, a-z and 0-9 only."""
-    return _NOT_STEM.sub("", text.split("\nA. ")[0].lower())
+    return _NOT_STEM.sub("", question_of(text).lower())
 
 
 def split_of(text: str) -> Split:
@@ -57,7 +62,7 @@ def content_hash(text: str, choices: Sequence[str] = ()) -> str:
             agree.
         choices: The options, in order.
     """
-    parts = [text.split("\nA. ")[0], *choices]
+    parts = [question_of(text), *choices]
     return hashlib.sha256("\x1f".join(map(_normalise, parts)).encode()).hexdigest()[:16]
 
 

@@ -60,7 +60,7 @@ class ExamAttentionRun(Run):
         self.network.eval()
         pooled = self.validation.untuned_pooled() if stage == 1 else self.validation.all_pooled("validation")
         rows = np.arange(len(pooled))
-        cards = card_tensors(self.validation_cards, self.network, self.encoder.encode)
+        cards = card_tensors(self.validation_cards, self.network)
         base, attended, _ = self.network(pooled, self.validation.embeddings(rows, stem=False), cards)
         logits: FloatArray = (base + attended).mean(0).numpy()
         return logits
