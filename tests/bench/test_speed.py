@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from modelsat.bench.speed import Measure, SpeedReport
+from modelsat.bench.measure import Measure, SpeedReport
 from modelsat.bench.timing import interleaved, stopwatch, versions
 
 

@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import json
 import random
+import sys
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -104,8 +105,12 @@ class ScriptedUpstream:
                 headers = dict(line.split(": ", 1) for line in lines)
                 self.last_headers = {name.lower(): value for name, value in headers.items()}
                 self.last_body = await reader.readexactly(int(self.last_headers.get("content-length", "0")))
-                self.asked += 1
-                await self._answer_or_note(reader, writer)
+                if self.last_body:
+                    self.asked += 1
+                    await self._answer_or_note(reader, writer)
+                else:
+                    # Somebody who looks for other APIs.
+                    _write(writer, {"error": {"message": "not served"}}, status=404)
                 if self.last_headers.get("connection") == "close":
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -198,6 +203,23 @@ class ScriptedUpstream:
             await writer.drain()
             await asyncio.sleep(DRIP_S if fault == "drip" else self.event_s)
         writer.write(b"0\r\n\r\n")
+
+
+def serve_forever(fault_rate: float = 0.0) -> None:
+    """Be an endpoint until the process ends; writes its base URL to stdout.
+
+    Args:
+        fault_rate: Share of its requests that meet a fault.
+    """
+    script = random_faults(fault_rate, random.Random(0)) if fault_rate else no_fault
+
+    async def serve() -> None:
+        async with ScriptedUpstream(script=script).running() as url:
+            sys.stdout.write(url + "\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+    asyncio.run(serve())
 
 
 def completion(body: Mapping[str, Any], words: tuple[str, ...]) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from statistics import median
-from typing import Any, Literal
 
 import torch
 
+from modelsat.bench.measure import Measure, SpeedReport
+from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved, machine, stopwatch, versions
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import LayoutError
@@ -36,16 +37,6 @@ PROMPTED_TOKENS = 128
 _FEATURES = 386
 _PACKAGES = ("modelsat", "torch", "transformers", "numpy")
 
-TEXTS = (
-    "Which vitamin does human skin make when the sun shines on it?",
-    "Find all real x with x^3 - 6x^2 + 11x - 6 = 0, and say how you can be sure that there are no others.",
-    "Draft a short, friendly mail to my neighbours: the water is off on Tuesday from nine to noon, because the "
-    "pipe in front of the house is mended; whoever needs some for the baby or the dog may fetch it at our place.",
-    "A firm sells a product at a price of 20 a piece. Its fixed costs are 4,000 a month, its variable costs are 12 "
-    "a piece. Last month it sold 700 pieces.\nBy how many pieces must sales rise for a monthly profit of 3,000?\n"
-    "A. 75\nB. 125\nC. 175\nD. 225\nE. 275\nF. 300\nG. 325\nH. 375\nI. 425\nJ. 475",
-)
-
 # What a user's first route costs: a fresh interpreter, all imports, weights from the cache.
 _FIRST_ROUTE = """
 from pathlib import Path
@@ -61,54 +52,6 @@ else:
     print(peak // 1024 if sys.platform == "darwin" else peak)
 """
 _HELP = "from modelsat.cli.main import app; app()"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """One measured value and what is expected of it.
-
-    Attributes:
-        name: What was measured.
-        value: What came out.
-        unit: "x" for a ratio, "%", "s", "ms" or "GB".
-        bar: The value to reach; None for a value that only explains another.
-        better: Whether a lower or a higher value is better.
-        note: How it was measured.
-    """
-
-    name: str
-    value: float
-    unit: str
-    bar: float | None = None
-    better: Literal["lower", "higher"] = "lower"
-    note: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the bar is reached; None where there is none."""
-        if self.bar is None:
-            return None
-        return self.value <= self.bar if self.better == "lower" else self.value >= self.bar
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeedReport:
-    """All that one run measured.
-
-    Attributes:
-        machine: Processor, cores, threads and load.
-        versions: Of Python and the packages that decide speed.
-        measures: In the order of `measure_speed`.
-    """
-
-    machine: dict[str, str]
-    versions: dict[str, str]
-    measures: tuple[Measure, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain values."""
-        measures = [{**asdict(measure), "met": measure.met} for measure in self.measures]
-        return {"machine": self.machine, "versions": self.versions, "measures": measures}
 
 
 def measure_speed(*, repeats: int = 5, progress: Progress | None = None) -> SpeedReport:

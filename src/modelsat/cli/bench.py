@@ -1,14 +1,16 @@
 """`modelsat bench`: what the machine at hand makes of Model-SAT."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelsat.cli.bench_report import report
 from modelsat.cli.output import print_json, print_table, progress
+from modelsat.errors import DataError
 
 if TYPE_CHECKING:
-    from modelsat.bench.speed import Measure
+    from modelsat.bench.measure import Measure, SpeedReport
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, and show a benchmark's result.")
 
@@ -31,15 +33,48 @@ def speed(
 
     with progress("Measuring") as advance:
         report = measure_speed(repeats=repeats, progress=advance)
-    if as_json:
-        print_json(report.to_json())
-        return
-    typer.echo(", ".join(f"{name} {value}" for name, value in (report.machine | report.versions).items()))
-    print_table(
-        ("", "measured", "bar", "", "how"),
-        [_row(measure) for measure in report.measures],
-        numeric=("measured", "bar"),
+    _print_report(report, as_json=as_json)
+
+
+@app.command(epilog="Example: modelsat bench gateway --part relay --seconds 60")
+def gateway(
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="relay, routed, rate or faults; repeat for more (default: all).",
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Of the relay's load, requests a second.")] = 100.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Of the relay's load.")] = 20.0,
+    requests: Annotated[int, typer.Option(min=100, help="Of the run with faults.")] = 10_000,
+    faults: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the endpoint's answers that are faulty.")
+    ] = 0.05,
+    litellm: Annotated[
+        Path | None,
+        typer.Option(metavar="PROGRAM", help="Measure LiteLLM's proxy beside the relay.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a gateway on loopback, against a scripted endpoint. A busy machine misses bars; nothing fails."""
+    from modelsat.bench.gateway_load import PARTS, LoadPlan, measure_gateway
+
+    unknown = [name for name in part or () if name not in PARTS]
+    if unknown:
+        raise DataError(f"--part is {unknown[0]!r}; expected {', '.join(PARTS)}.")
+    plan = LoadPlan(
+        parts=tuple(name for name in PARTS if not part or name in part),
+        rate=rate,
+        seconds=seconds,
+        requests=requests,
+        fault_rate=faults,
+        litellm=litellm,
     )
+    with progress("Measuring") as advance:
+        report = measure_gateway(plan, progress=advance)
+    _print_report(report, as_json=as_json)
 
 
 @app.command(epilog="Example: modelsat bench exam --questions 2000")
@@ -71,6 +106,18 @@ def exam(
             for row in rows
         ],
         numeric=("questions/s", "reference", "ratio", "bar", "at once"),
+    )
+
+
+def _print_report(report: "SpeedReport", *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_json())
+        return
+    typer.echo(", ".join(f"{name} {value}" for name, value in (report.machine | report.versions).items()))
+    print_table(
+        ("", "measured", "bar", "", "how"),
+        [_row(measure) for measure in report.measures],
+        numeric=("measured", "bar"),
     )
 
 

@@ -1,0 +1,11 @@
+"""Requests of everyday kinds and lengths, to time routing with."""
+
+TEXTS = (
+    "Which vitamin does human skin make when the sun shines on it?",
+    "Find all real x with x^3 - 6x^2 + 11x - 6 = 0, and say how you can be sure that there are no others.",
+    "Draft a short, friendly mail to my neighbours: the water is off on Tuesday from nine to noon, because the "
+    "pipe in front of the house is mended; whoever needs some for the baby or the dog may fetch it at our place.",
+    "A firm sells a product at a price of 20 a piece. Its fixed costs are 4,000 a month, its variable costs are 12 "
+    "a piece. Last month it sold 700 pieces.\nBy how many pieces must sales rise for a monthly profit of 3,000?\n"
+    "A. 75\nB. 125\nC. 175\nD. 225\nE. 275\nF. 300\nG. 325\nH. 375\nI. 425\nJ. 475",
+)
