@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelsat.bench.scripted_upstream import ScriptedUpstream
+from modelsat.gateway.connections import EndpointTransport
 from modelsat.gateway.fleet import make_fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
 from modelsat.gateway.records import Doorkeeper, Journal
 from modelsat.gateway.serving import listen, make_server
 from modelsat.gateway.settings import GatewaySettings
-from modelsat.gateway.upstream import make_transport
 from modelsat.routing.baselines import Level
 from tests.gateway.parts import candidate, zoo
 
@@ -52,7 +52,7 @@ def served(
             fleet=make_fleet(members, chosen, {}),
             journal=journal or kept,
             doorkeeper=doorkeeper or OpenDoor(),
-            transport=make_transport(),
+            transport=EndpointTransport(),
         )
         listener = listen("127.0.0.1", 0)
         server = make_server(gateway, Level)

@@ -155,33 +155,3 @@ async def test_a_stream_that_falls_silent_is_cut() -> None:
         reply = await client.chat()
     assert (reply.body, reply.whole) == (b"{", False)
     assert client.usages[0].status == 504
-
-
-async def test_an_idle_connection_that_was_just_closed_is_no_failure() -> None:
-    attempts = 0
-
-    async def stale_then_fresh(request: httpx.Request) -> httpx.Response:
-        nonlocal attempts
-        attempts += 1
-        trace = request.extensions["trace"]
-        if attempts == 1:
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
-        await trace("connection.connect_tcp.started", {})
-        return httpx.Response(200, json=answer_body())
-
-    async with running() as client:
-        client.endpoints.script["strong"] = stale_then_fresh
-        reply = await client.chat()
-    assert (reply.status, attempts, client.usages[0].fallbacks) == (200, 2, 0)
-
-
-async def test_a_fresh_connection_that_is_lost_is_a_failure_at_once() -> None:
-    async def reset(request: httpx.Request) -> httpx.Response:
-        await request.extensions["trace"]("connection.connect_tcp.started", {})
-        raise httpx.ReadError("reset")
-
-    async with running() as client:
-        client.endpoints.script["strong"] = reset
-        reply = await client.chat()
-    assert client.endpoints.asked == ["strong", "middle"]
-    assert reply.status == 200

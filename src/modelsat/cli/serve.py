@@ -80,6 +80,7 @@ def serve(
 
 def _serve(settings: "GatewaySettings") -> None:
     from modelsat.capability.zoo import ModelZoo
+    from modelsat.gateway.connections import EndpointTransport
     from modelsat.gateway.door import KeyDoor
     from modelsat.gateway.fleet import make_fleet
     from modelsat.gateway.gateway import Gateway
@@ -87,7 +88,6 @@ def _serve(settings: "GatewaySettings") -> None:
     from modelsat.gateway.serving import is_loopback, log_as_json, require_loopback, run
     from modelsat.gateway.store.database import store_url, using_store
     from modelsat.gateway.store.journal import StoreJournal
-    from modelsat.gateway.upstream import make_transport
 
     fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
 
@@ -109,7 +109,7 @@ def _serve(settings: "GatewaySettings") -> None:
             fleet=fleet,
             journal=StoreJournal(engine),
             doorkeeper=door,
-            transport=make_transport(),
+            transport=EndpointTransport(),
         )
         log_as_json()
         say(

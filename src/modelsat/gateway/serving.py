@@ -89,6 +89,7 @@ def make_server(
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
     )
     return _Server(config, stopping=lambda: setattr(gateway, "draining", True))

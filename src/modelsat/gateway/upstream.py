@@ -1,12 +1,10 @@
 """One request to one candidate's endpoint: its answer from the first byte on, or why there is none.
 
-Talks to httpx's transport directly: no redirects, no cookies, no proxies of the environment, no decoding. An address
-is made of the zoo's endpoint and a fixed path, so that a client cannot choose where the gateway connects to.
+An address is made of the zoo's endpoint and a fixed path, so that a client cannot choose where the gateway connects to.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 
@@ -14,10 +12,6 @@ from modelsat.gateway.headers import Headers, downstream_headers, first, upstrea
 from modelsat.gateway.request import Kind
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.types import Candidate
-
-# Idle connections are closed before most servers close them.
-KEEPALIVE_S = 15.0
-KEEPALIVE_CONNECTIONS = 100
 
 
 class AttemptError(Exception):
@@ -96,12 +90,7 @@ class Upstream:
     def __init__(self, transport: httpx.AsyncBaseTransport, settings: GatewaySettings) -> None:
         self._transport = transport
         self._settings = settings
-        self._timeouts = {
-            "connect": settings.connect_timeout_s,
-            "read": None,
-            "write": settings.idle_timeout_s,
-            "pool": None,
-        }
+        self._timeouts = {"connect": settings.connect_timeout_s, "write": settings.idle_timeout_s}
         self._urls: dict[tuple[str, Kind], httpx.URL] = {}
 
     async def ask(
@@ -137,7 +126,9 @@ class Upstream:
         await self._transport.aclose()
 
     async def _ask(self, url: httpx.URL, headers: Headers, body: bytes) -> UpstreamAnswer:
-        response = await self._send(url, headers, body)
+        response = await self._transport.handle_async_request(
+            httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": self._timeouts})
+        )
         try:
             rest = aiter(response.stream)  # type: ignore[arg-type]
             begin = await anext(rest, None)
@@ -146,40 +137,11 @@ class Upstream:
             raise
         return UpstreamAnswer(response, begin, rest, idle_timeout_s=self._settings.idle_timeout_s)
 
-    async def _send(self, url: httpx.URL, headers: Headers, body: bytes) -> httpx.Response:
-        connected = False
-
-        async def trace(event: str, info: dict[str, Any]) -> None:
-            nonlocal connected
-            connected = connected or event == "connection.connect_tcp.started"
-
-        def request() -> httpx.Request:
-            extensions = {"timeout": self._timeouts, "trace": trace}
-            return httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
-
-        try:
-            return await self._transport.handle_async_request(request())
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if connected:
-                raise
-            # The endpoint closed an idle connection just as it was used again: that says nothing about it.
-            return await self._transport.handle_async_request(request())
-
     def _url(self, candidate: Candidate, kind: Kind) -> httpx.URL:
         endpoint = candidate.endpoint or ""
         if (endpoint, kind) not in self._urls:
             self._urls[endpoint, kind] = httpx.URL(f"{endpoint.rstrip('/')}/{kind}")
         return self._urls[endpoint, kind]
-
-
-def make_transport() -> httpx.AsyncHTTPTransport:
-    """Connections over the network; how many at once is limited where requests come in."""
-    limits = httpx.Limits(
-        max_connections=None,
-        max_keepalive_connections=KEEPALIVE_CONNECTIONS,
-        keepalive_expiry=KEEPALIVE_S,
-    )
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 def _words(error: httpx.TransportError) -> str:
