@@ -71,6 +71,12 @@ class RowCache:
                 progress(known + start + len(part), len(texts))
         return np.stack([self._rows[key] for key in keys])
 
+    def add(self, texts: Sequence[str], rows: FloatArray) -> None:
+        """Put rows in that came about elsewhere, [text, width]; they must be what `compute` would give."""
+        for text, row in zip(texts, rows, strict=True):
+            self._rows[_key(text)] = np.asarray(row, dtype=np.float32)
+        self._save()
+
     def _save(self) -> None:
         if self.path is None:
             return

@@ -5,38 +5,20 @@ its scores cached by checkpoint, cards and text.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.bench.cache import Progress, RowCache, digest
 from modelsat.capability.card import card_object
+from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.routing.scorer import Scorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 # Readings are slow: a chunk takes some seconds, and that is what a killed run loses.
-_CHUNK = 64
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """A scorer that reads instructions apart from judging candidates."""
-
-    def read(self, instructions: Sequence[Instruction]) -> FloatArray:
-        """All that a score depends on besides the cards, [instruction, feature]."""
-        ...
-
-    def judge(
-        self,
-        instructions: Sequence[Instruction],
-        readings: FloatArray,
-        profiles: Sequence[CapabilityProfile],
-    ) -> ScoreMatrix:
-        """Scores from readings."""
-        ...
+_CHUNK = 32
 
 
 class CachedScorer:
@@ -49,7 +31,7 @@ class CachedScorer:
         scorer: The router.
         folder: Of cache files; None keeps rows in memory only.
         identity: Hash of all that a reading depends on besides the text.
-        prepare: Called with the texts of a chunk before it is read, e.g. to embed them together.
+        embeddings: Is given the sentence embeddings that come with readings.
     """
 
     def __init__(
@@ -58,37 +40,40 @@ class CachedScorer:
         *,
         folder: Path | None,
         identity: str,
-        prepare: Callable[[Sequence[str]], object] | None = None,
+        embeddings: RowCache | None = None,
     ) -> None:
         self.name = scorer.name
         self.scorer = scorer
         self.progress: Progress | None = None
         self._folder = folder
         self._identity = identity
-        self._prepare = prepare
+        self._embeddings = embeddings
         self._caches: dict[str, RowCache] = {}
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
-        if not isinstance(self.scorer, Reader):
+        if not isinstance(self.scorer, ExamAttentionScorer):
             cards = digest(*(json.dumps(card_object(profile)) for profile in profiles))
             cache = self._cache("scores", f"{self._identity}-{cards}")
             return score_cached(self.scorer, instructions, profiles, cache, progress=self.progress)
-        reader = self.scorer
+        scorer = self.scorer
 
         def compute(positions: Sequence[int]) -> FloatArray:
             chunk = [instructions[position] for position in positions]
-            if self._prepare:
-                self._prepare([instruction.text for instruction in chunk])
-            return np.concatenate([reader.read([instruction]) for instruction in chunk])
+            readings = np.concatenate([scorer.read([instruction]) for instruction in chunk])
+            if self._embeddings is not None:
+                self._embeddings.add(
+                    [instruction.text for instruction in chunk], readings[:, scorer.reader.pooled_size :]
+                )
+            return readings
 
         texts = [instruction.text for instruction in instructions]
         readings = self._cache("readings", self._identity).get(
             texts, compute, progress=self.progress, chunk=_CHUNK
         )
-        return reader.judge(instructions, readings, profiles)
+        return scorer.judge(instructions, readings, profiles)
 
     def _cache(self, kind: str, name: str) -> RowCache:
         if name not in self._caches:

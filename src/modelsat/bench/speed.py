@@ -13,18 +13,16 @@ from statistics import median
 
 import torch
 
+from modelsat.bench.layouts import prompted_networks, random_cards
 from modelsat.bench.measure import Measure, SpeedReport
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved, machine, stopwatch, versions
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import LayoutError
-from modelsat.network.backbone import load_backbone
-from modelsat.network.config import Layout, NetworkConfig
+from modelsat.network.config import NetworkConfig
 from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
-from modelsat.network.prompted import PromptedNetwork
 from modelsat.network.sat import TorchReader
-from modelsat.network.weights import EMBEDDED_BACKBONE
 from modelsat.routing.router import Router
 from modelsat.types import Instruction
 
@@ -32,9 +30,6 @@ Progress = Callable[[int, int], None]
 
 LARGE_ZOO = 1_000
 PROMPTED_CANDIDATES = 30
-PROMPTED_TOKENS = 128
-# Of a request as the encoder `numeric` gives it: its width decides nothing but one small product.
-_FEATURES = 386
 _PACKAGES = ("modelsat", "torch", "transformers", "numpy")
 
 # What a user's first route costs: a fresh interpreter, all imports, weights from the cache.
@@ -187,18 +182,8 @@ def _warm_route(repeats: int) -> list[Measure]:
 
 
 def _layouts(repeats: int) -> list[Measure]:
-    backbone = load_backbone(EMBEDDED_BACKBONE, layers=NetworkConfig().layers).eval()
-    torch.manual_seed(0)
-    cards = torch.randn(PROMPTED_CANDIDATES, _FEATURES)
-    names: tuple[Layout, ...] = ("capability_first", "shared_prefix")
-    networks = [
-        PromptedNetwork(
-            backbone,
-            NetworkConfig(layout=layout, head="yes_token", tokens=PROMPTED_TOKENS),
-            features=_FEATURES,
-        ).eval()
-        for layout in names
-    ]
+    cards = random_cards(PROMPTED_CANDIDATES)
+    networks = list(prompted_networks(layers=NetworkConfig().layers).values())
     ids = networks[0].tokenize(" ".join(TEXTS * 4))
     seconds = interleaved(
         [lambda network=network: network.score([ids], cards) for network in networks],  # type: ignore[misc]
