@@ -104,6 +104,7 @@ def source_arena(
     directory: OutcomeDirectory,
     source: str,
     *,
+    name: str,
     splits: Splits,
     part: Part,
     datasets: Sequence[str] | None = None,
@@ -118,6 +119,7 @@ def source_arena(
     Args:
         directory: Instructions and outcomes.
         source: The protocol.
+        name: Of the arena.
         splits: What is held out; candidates of the final test are left out of validation.
         part: `validation` for development, `test` once.
         datasets: Of the protocol; all by default.
@@ -136,7 +138,9 @@ def source_arena(
         ),
         without=splits.unseen_test if part == "validation" else (),
     )
-    seen = tuple(name for name in table.candidates if exam_candidates is None or name in exam_candidates)
+    seen = tuple(
+        member for member in table.candidates if exam_candidates is None or member in exam_candidates
+    )
     if min(len(table.candidates), len(seen)) < 2:
         raise DataError(f"{source}: fewer than two candidates have outcomes on all of its instructions.")
     split = np.array([split_of(row.text) for row in table.instructions], dtype=np.str_)
@@ -158,10 +162,10 @@ def source_arena(
         card.candidate: card
         for card in grade(exam_table(tuning.instructions, directory.outcomes, exam), exam)
     }
-    names = tuple(sorted({row.dataset for row in routed.instructions}))
+    routed_datasets = tuple(sorted({row.dataset for row in routed.instructions}))
     held_out = HeldOut(
         table=routed,
-        profiles=tuple(cards[name] for name in table.candidates),
+        profiles=tuple(cards[member] for member in table.candidates),
         parts={part_name or part: np.arange(len(routed))},
         tuning=tuning.select(~exam.overlaps(tuning.instructions)),
         validation=table.select(
@@ -169,11 +173,11 @@ def source_arena(
         ),
         groups={"all": table.candidates},
         zoos={source: table.candidates},
-        group_by="dataset" if len(names) > 1 else "category",
-        datasets=names,
+        group_by="dataset" if len(routed_datasets) > 1 else "category",
+        datasets=routed_datasets,
         notes=(),
     )
-    return _arena(source, held_out, exam, seen, learn=learn, rng=rng)
+    return _arena(name, held_out, exam, seen, learn=learn, rng=rng)
 
 
 def _arena(

@@ -103,7 +103,7 @@ class CachedEmbed:
         *,
         progress: Progress | None = None,
     ) -> None:
-        self._load, self._cache, self._progress = load, cache, progress
+        self._load, self._cache, self.progress = load, cache, progress
         self._encode: Callable[[Sequence[str]], FloatArray] | None = None
 
     def __call__(self, texts: Sequence[str]) -> FloatArray:
@@ -114,7 +114,7 @@ class CachedEmbed:
                 self._encode = self._load()
             return self._encode([texts[position] for position in positions])
 
-        return self._cache.get(texts, compute, progress=self._progress)
+        return self._cache.get(texts, compute, progress=self.progress)
 
 
 def digest(*parts: str | bytes) -> str:
@@ -126,9 +126,9 @@ def digest(*parts: str | bytes) -> str:
     return hashed.hexdigest()[:16]
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, pattern: str = "*") -> str:
     """Short hash of the files in a folder: equal for two checkpoints that score alike."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
     return digest(*(part for path in files for part in (path.name, path.read_bytes())))
 
 

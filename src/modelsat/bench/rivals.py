@@ -64,18 +64,18 @@ def rivals(
         arena: The setting.
         embed: Texts to unit vectors.
         items: Instructions among which the exam's items are.
-        outputs: Candidates' answers by (instruction id, candidate); empty where the data has none.
+        outputs: Candidates' answers by (instruction id, candidate); re-ranking needs all of them.
         effort: How much work they may be.
         seed: Of everything random.
         progress: Called with (rivals done, rivals in all).
     """
+    instructions, profiles = arena.held_out.table.instructions, arena.held_out.profiles
     fits = {**_by_name(arena, embed, effort, seed), **_by_card(arena, embed, items, effort, seed)}
-    if outputs:
+    if all((row.id, card.candidate) in outputs for row in instructions for card in profiles):
         fits["re-ranking"] = lambda: (
             Rerank(outputs, embedding_relevance(embed)),
             "Reads every candidate's output and chooses the one closest to the instruction by embedding.",
         )
-    instructions, profiles = arena.held_out.table.instructions, arena.held_out.profiles
     methods = [
         Method(name=RANDOM, note="A blind choice, by its expectation.", rule="blind", serves_unseen=True)
     ]

@@ -46,7 +46,7 @@ class CachedScorer:
         self.scorer = scorer
         self.progress: Progress | None = None
         self._folder = folder
-        self._identity = identity
+        self.identity = identity
         self._embeddings = embeddings
         self._caches: dict[str, RowCache] = {}
 
@@ -56,7 +56,7 @@ class CachedScorer:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
         if not isinstance(self.scorer, ExamAttentionScorer):
             cards = digest(*(json.dumps(card_object(profile)) for profile in profiles))
-            cache = self._cache("scores", f"{self._identity}-{cards}")
+            cache = self._cache("scores", f"{self.identity}-{cards}")
             return score_cached(self.scorer, instructions, profiles, cache, progress=self.progress)
         scorer = self.scorer
 
@@ -70,7 +70,7 @@ class CachedScorer:
             return readings
 
         texts = [instruction.text for instruction in instructions]
-        readings = self._cache("readings", self._identity).get(
+        readings = self._cache("readings", self.identity).get(
             texts, compute, progress=self.progress, chunk=_CHUNK
         )
         return scorer.judge(instructions, readings, profiles)
