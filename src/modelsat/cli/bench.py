@@ -1,10 +1,11 @@
-"""`modelsat bench`: what the machine at hand makes of Model-SAT."""
+"""`modelsat bench`: is routing worth it, and what the machine at hand makes of it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli import bench_suite
 from modelsat.cli.bench_report import report
 from modelsat.cli.output import print_json, print_table, progress
 from modelsat.errors import DataError
@@ -12,14 +13,11 @@ from modelsat.errors import DataError
 if TYPE_CHECKING:
     from modelsat.bench.measure import Measure, SpeedReport
 
-app = typer.Typer(no_args_is_help=True, help="Measure speed, and show a benchmark's result.")
-
-
-@app.callback()
-def bench() -> None:
-    """Measure speed, and show a benchmark's result."""
-
-
+app = typer.Typer(no_args_is_help=True)
+app.callback(
+    invoke_without_command=True,
+    epilog='Example: modelsat bench --suite quick --outcomes data/ -o report/ --require "lead.mean>0"',
+)(bench_suite.bench)
 app.command(epilog="Example: modelsat bench report report/result.json -o report --no-plots")(report)
 
 

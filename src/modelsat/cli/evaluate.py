@@ -79,7 +79,7 @@ def evaluate(
     directory = OutcomeDirectory.load(outcomes)
     held_out = hold_out(
         directory,
-        _profiles(cards),
+        read_profiles(cards),
         exam=test,
         splits=None if splits is None else read_splits(splits),
         datasets=dataset,
@@ -216,7 +216,8 @@ def _print_controls(report: "EvaluationReport") -> None:
     print_table(columns, rows, title="With the wrong cards, in points", numeric=numbers)
 
 
-def _profiles(cards: Path | None) -> "tuple[CapabilityProfile, ...]":
+def read_profiles(cards: Path | None) -> "tuple[CapabilityProfile, ...]":
+    """Cards in a folder, or those of the shipped zoo."""
     from modelsat.capability.card import read_card
     from modelsat.capability.zoo import ModelZoo
 
