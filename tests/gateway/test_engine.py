@@ -10,6 +10,7 @@ import pytest
 
 from modelsat.errors import DataError
 from modelsat.gateway.engine import RouterThread
+from modelsat.gateway.pace import Pace
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import score_matrix
 from modelsat.types import CapabilityProfile, Evidence, Instruction, ScoreMatrix
@@ -139,6 +140,55 @@ async def test_a_router_that_is_late_or_broken_is_replaced_by_the_best_single_ca
     assert client.decisions[1].score is None
     assert 'modelsat_router_failures_total{reason="error"} 1.0' in metrics
     assert 'modelsat_router_failures_total{reason="timeout"} 1.0' in metrics
+
+
+class Steady(Lengths):
+    """Takes its time for every instruction."""
+
+    def __init__(self, seconds_each: float) -> None:
+        super().__init__()
+        self.seconds_each = seconds_each
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        time.sleep(self.seconds_each * len(instructions))
+        return super().score(instructions, profiles)
+
+
+async def test_under_more_load_than_can_be_scored_those_in_time_are_served() -> None:
+    scorer = Steady(0.03)
+    thread = RouterThread(wait_ms=2, batch_size=32)
+    router = Router(scorer=scorer, zoo=zoo())
+    await ask(thread, router, "first")
+    started = time.monotonic()
+    tasks = []
+    for number in range(60):
+        tasks.append(ask(thread, router, f"{number}", timeout_s=0.3))
+        await asyncio.sleep(0.01)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    took = time.monotonic() - started
+    thread.close()
+    served = sum(isinstance(result, ScoreMatrix) for result in results)
+    assert all(isinstance(result, ScoreMatrix | TimeoutError) for result in results)
+    # Three times the load: of what the thread scored, most was in time.
+    assert served >= 0.6 * sum(scorer.batches[1:])
+    assert served >= 0.5 * took / 0.03
+
+
+def test_a_slow_moment_does_not_refuse_everything_for_good() -> None:
+    pace = Pace()
+    assert pace.can_do(1, 0.0)
+    pace.took(2, 20.0)
+    assert not pace.can_do(1, 1.0)
+    refusals = 0
+    while not pace.can_do(1, 1.0):
+        pace.refused()
+        refusals += 1
+    assert 0 < refusals < 40
+    pace.took(1, 0.1)
+    assert pace.can_do(1, 1.0)
+    assert not pace.can_do(10, 1.0)
 
 
 async def test_until_the_router_is_loaded_only_names_are_served() -> None:

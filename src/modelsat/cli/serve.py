@@ -92,9 +92,9 @@ def _serve(settings: "GatewaySettings") -> None:
     fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
 
     def load_scorer() -> "Scorer":
-        from modelsat.network.load import load_scorer
+        from modelsat.routing.engines import load_tuned
 
-        return load_scorer(settings.checkpoint)
+        return load_tuned(settings.checkpoint, engine=settings.engine)
 
     with using_store(store_url(settings.store)) as engine:
         made, _ = count_keys(engine)

@@ -15,6 +15,8 @@ from modelsat.errors import MissingExtraError
 from modelsat.types import FloatArray
 
 _BATCH = 32
+# The longest of a batch may be this much longer than the shortest: on a CPU, padding costs as much as words.
+_LONGER = 1.25
 # Tokens that the sentence encoder reads, as in tuning.
 _SENTENCE_TOKENS = 256
 _LOWEST = np.finfo(np.float32).min
@@ -123,12 +125,26 @@ def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has
 def _in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
     """Run sequences of similar length together; rows come back in their order."""
     results = np.zeros((len(sequences), width), dtype=np.float32)
-    order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
+    for rows in similar_lengths([len(sequence) for sequence in sequences]):
         lengths = np.array([len(sequences[row]) for row in rows])
         ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
         for at, row in enumerate(rows):
             ids[at, : lengths[at]] = sequences[row]
         results[rows] = run(ids, lengths)
     return results
+
+
+def similar_lengths(lengths: Sequence[int]) -> list[list[int]]:
+    """Positions of sequences that are run together, shortest first.
+
+    Args:
+        lengths: Of the sequences.
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        batch = batches[-1] if batches else []
+        if batch and len(batch) < _BATCH and lengths[row] <= _LONGER * lengths[batch[0]]:
+            batch.append(row)
+        else:
+            batches.append([row])
+    return batches

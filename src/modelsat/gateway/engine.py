@@ -1,7 +1,8 @@
 """The router in a thread of its own: requests that arrive together are scored together.
 
-The thread that serves requests never waits for a score other than by awaiting it, and gives up when it is late; what
-was given up before its turn is not scored.
+The thread that serves requests never waits for a score other than by awaiting it, and gives up when it is late. What
+was given up before its turn is not scored, and what cannot be in time is refused at once: under more load than the
+machine can score, the thread goes on working for those whom it can still serve.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from modelsat.gateway.pace import Pace
 from modelsat.routing.router import Router
 from modelsat.types import Instruction, ScoreMatrix
 
@@ -36,6 +38,7 @@ class _Call(_Task):
 class _Score(_Task):
     router: Router = field(kw_only=True)
     instruction: Instruction = field(kw_only=True)
+    deadline: float = field(kw_only=True)
 
 
 class RouterThread:
@@ -53,6 +56,7 @@ class RouterThread:
         self._wait_s = wait_ms / 1000
         self._batch_size = batch_size
         self._observe = observe
+        self._pace = Pace()
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         # A daemon: weights that are still loading must not keep a stopped process alive.
         self._thread = threading.Thread(target=self._run, name="modelsat-router", daemon=True)
@@ -73,11 +77,12 @@ class RouterThread:
         """Pr("Yes") of every candidate of the router's zoo, one row.
 
         Raises:
-            TimeoutError: It took longer than `timeout_s`, waiting for its turn included.
+            TimeoutError: It took longer than `timeout_s`, waiting for its turn included, or surely would have.
             ModelSatError: The router refused it.
         """
         future: Future[Any] = Future()
-        self._tasks.put(_Score(future, router=router, instruction=instruction))
+        deadline = time.monotonic() + timeout_s
+        self._tasks.put(_Score(future, router=router, instruction=instruction, deadline=deadline))
         async with asyncio.timeout(timeout_s):
             scores: ScoreMatrix = await asyncio.wrap_future(future)
             return scores
@@ -94,6 +99,9 @@ class RouterThread:
             if task is None:
                 return
             if isinstance(task, _Score):
+                if not self._pace.can_do(1, task.deadline - time.monotonic()):
+                    self._refuse(task)
+                    continue
                 batch, left, ended = self._gather(task)
                 self._score(batch)
                 if ended:
@@ -104,7 +112,7 @@ class RouterThread:
     def _gather(self, first: _Score) -> tuple[list[_Score], _Task | None, bool]:
         """Those that can be scored with the first one, the task after them, and whether the thread is to end."""
         batch = [first]
-        until = first.arrived + self._wait_s
+        until, deadline = first.arrived + self._wait_s, first.deadline
         while len(batch) < self._batch_size:
             # What piled up while the thread was busy is taken without waiting.
             wait = max(0.0, until - time.monotonic())
@@ -116,14 +124,24 @@ class RouterThread:
                 return batch, None, True
             if not isinstance(task, _Score) or task.router is not first.router:
                 return batch, task, False
+            deadline = min(deadline, task.deadline)
+            if not self._pace.can_do(len(batch) + 1, deadline - time.monotonic()):
+                return batch, task, False
             batch.append(task)
         return batch, None, False
+
+    def _refuse(self, task: _Score) -> None:
+        # One that was given up by itself says nothing about the pace.
+        if task.future.set_running_or_notify_cancel():
+            self._pace.refused()
+            task.future.set_exception(TimeoutError())
 
     def _score(self, batch: list[_Score]) -> None:
         wanted = [task for task in batch if task.future.set_running_or_notify_cancel()]
         if not wanted:
             return
         self._observe(len(wanted))
+        begun = time.monotonic()
         try:
             scores = wanted[0].router.score([task.instruction for task in wanted])
         except Exception as error:
@@ -134,6 +152,7 @@ class RouterThread:
             for task in wanted:
                 _settle(task.future, lambda task=task: task.router.score([task.instruction]))  # type: ignore[misc]
             return
+        self._pace.took(len(wanted), time.monotonic() - begun)
         for row, task in enumerate(wanted):
             task.future.set_result(one_row(scores, row))
 
