@@ -18,93 +18,15 @@ from modelsat.bench.controls import (
 from modelsat.bench.evaluate import measure
 from modelsat.bench.heldout import HeldOut, hold_out
 from modelsat.bench.scoring import score_cached
-from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.capability.grading import grade
+from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError
 from modelsat.records.outcomes import Outcomes
-from modelsat.records.splits import Splits, split_of
+from modelsat.records.splits import split_of
 from modelsat.records.store import OutcomeDirectory
-from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import Level, from_probabilities
-from modelsat.types import CapabilityProfile, FloatArray, Instruction, Outcome, ScoreMatrix, TaskResult
+from modelsat.routing.baselines import Level
+from modelsat.types import CapabilityProfile, FloatArray, Outcome, ScoreMatrix, TaskResult
+from tests.bench.world import NAMES, SPLITS, SUBJECTS, TaskAccuracy
 from tests.profiles import profile
-
-SUBJECTS = ("law", "maths", "code", "history")
-NAMES = tuple("abcdefgh")
-
-
-class TaskAccuracy:
-    """Knows the subject of a text, and gives the card's accuracy there."""
-
-    name = "task accuracy"
-
-    def score(
-        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
-    ) -> ScoreMatrix:
-        accuracy = [{result.task: result.accuracy for result in card.results} for card in profiles]
-        return from_probabilities(
-            instructions, profiles, np.array([[card[row.task] for card in accuracy] for row in instructions])
-        )
-
-
-@pytest.fixture(scope="module")
-def directory() -> OutcomeDirectory:
-    rng = np.random.default_rng(0)
-    instructions = tuple(
-        Instruction(
-            id=f"{subject}/{number}",
-            text=f"question {number} of {subject}\nA. yes\nB. no",
-            dataset="tiny",
-            task=subject,
-            category=subject,
-        )
-        for subject in SUBJECTS
-        for number in range(200)
-    )
-    # Every candidate has a subject it is good at; levels are about the same.
-    outcomes = [
-        Outcome(candidate=name, instruction_id=row.id, score=float(rng.uniform() < skill))
-        for at, name in enumerate(NAMES)
-        for row in instructions
-        for skill in [0.9 if SUBJECTS[at % 4] == row.task else 0.3]
-    ]
-    return OutcomeDirectory(path=Path("tiny"), instructions=instructions, outcomes=Outcomes.of(outcomes))
-
-
-@pytest.fixture(scope="module")
-def exam(directory: OutcomeDirectory) -> AptitudeTest:
-    items = {
-        subject: [
-            row for row in directory.instructions if row.task == subject and split_of(row.text) == "tuning"
-        ]
-        for subject in SUBJECTS
-    }
-    return AptitudeTest(
-        name="tiny",
-        dataset="tiny",
-        tasks=tuple(
-            ExamTask(name=subject, keywords=(subject,), items=tuple(map(ExamItem.of, rows[:20])))
-            for subject, rows in items.items()
-        ),
-    )
-
-
-@pytest.fixture(scope="module")
-def cards(directory: OutcomeDirectory, exam: AptitudeTest) -> list[CapabilityProfile]:
-    return grade(OutcomeTable.from_records(directory.instructions, directory.outcomes), exam)
-
-
-SPLITS = Splits(
-    out_of_domain_categories=("history",),
-    unseen_test=("a",),
-    unseen_validation=("b",),
-    zoos={"four": ("a", "b", "c", "d"), "two": ("a", "c"), "absent": ("a", "nobody")},
-)
-
-
-@pytest.fixture(scope="module")
-def held_out(directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> HeldOut:
-    return hold_out(directory, cards, exam=exam, splits=SPLITS, rng=np.random.default_rng(0))
 
 
 def test_test_instructions_are_held_out_and_the_exam_is_in_no_part(

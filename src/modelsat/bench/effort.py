@@ -1,6 +1,5 @@
 """How much work each suite is: `quick` by samples, `full` on everything."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelsat.bench.gadgets import Search
@@ -41,7 +40,7 @@ class Effort:
     timed_tokens: int
 
 
-EFFORTS: Mapping[Suite, Effort] = {
+EFFORTS: dict[Suite, Effort] = {
     "quick": Effort(
         routed=150,
         learnt=400,

@@ -65,7 +65,9 @@ class Clusters:
         self.candidates = table.candidates
         self._embed = embed
         vectors = embed(_texts(table.instructions))
-        self._model = KMeans(n_clusters=min(k, len(vectors)), n_init=3, random_state=seed).fit(vectors)
+        # Copies of one text are one point: there cannot be more clusters than points.
+        points = len(np.unique(vectors, axis=0))
+        self._model = KMeans(n_clusters=min(k, points), n_init=3, random_state=seed).fit(vectors)
         overall = candidate_means(table)
         labels = self._model.labels_
         means = [mean_or(table.scores[labels == label], overall) for label in range(labels.max() + 1)]

@@ -21,6 +21,8 @@ PAIRS = 20_000
 # Shots at which a task's result counts half, the candidate's level the other half.
 _PRIOR_SHOTS = 10.0
 _SOLVED = 0.5
+# Of a network with one output per candidate: the same number whatever the number of rows.
+_STEPS = 1_100
 
 
 class CandidateLearner:
@@ -142,8 +144,7 @@ def _candidate_mlp(rows: int, *, seed: int) -> Any:  # noqa: ANN401 - scikit-lea
         alpha=1.0,
         learning_rate_init=2e-3,
         batch_size=batch,
-        # The same number of steps whatever the number of rows.
-        max_iter=max(1, 1_100 * batch // rows),
+        max_iter=max(1, _STEPS * batch // rows),
         random_state=seed,
     )
 

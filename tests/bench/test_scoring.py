@@ -1,0 +1,118 @@
+"""A cache before the router: what was read is not read again, and serves any cards."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelsat.bench.cache import CachedEmbed, RowCache
+from modelsat.bench.heldout import HeldOut
+from modelsat.bench.scoring import CachedScorer
+from modelsat.bench.setup import ItemsKnown
+from modelsat.network.exam_scorer import ExamAttentionScorer
+from modelsat.network.load import load_scorer
+from modelsat.types import FloatArray, Instruction, ScoreMatrix
+from tests.bench.world import TaskAccuracy, embed
+from tests.network.conftest import save_backbone, save_encoder
+from tests.network.small_router import save_router, small_profiles
+
+INSTRUCTIONS = [Instruction(id=str(at), text=f"question {at} " * (at + 1)) for at in range(6)]
+
+
+class Counting:
+    """An engine that counts what it reads."""
+
+    def __init__(self, scorer: ExamAttentionScorer) -> None:
+        self.asked: list[list[str]] = []
+        self._reader = scorer.reader
+        self.pooled_size, self.text_size = scorer.reader.pooled_size, scorer.reader.text_size
+
+    def read(self, texts: Sequence[str]) -> FloatArray:
+        self.asked.append(list(texts))
+        return self._reader.read(texts)
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return self._reader.embed(texts)
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> ExamAttentionScorer:
+    folder = tmp_path_factory.mktemp("router")
+    backbone, encoder = save_backbone(folder / "backbone", "llama"), save_encoder(folder / "encoder")
+    scorer = load_scorer(save_router(folder / "checkpoint", backbone=backbone, encoder=encoder))
+    assert isinstance(scorer, ExamAttentionScorer)
+    return scorer
+
+
+def test_one_reading_serves_any_cards_and_is_made_alone(router: ExamAttentionScorer, tmp_path: Path) -> None:
+    counting = Counting(router)
+    scorer = ExamAttentionScorer(
+        reader=counting,
+        head=router.head,
+        statistics=router.statistics,
+        calibration=router.calibration,
+        familiarity=router.familiarity,
+    )
+    embeddings = RowCache(None)
+    first = CachedScorer(scorer, folder=tmp_path, identity="x", embeddings=embeddings)
+    profiles = small_profiles()
+    scores = first.score(INSTRUCTIONS, profiles)
+    assert sorted(len(texts) for texts in counting.asked) == [1] * 6
+    again = CachedScorer(scorer, folder=tmp_path, identity="x")
+    np.testing.assert_array_equal(again.score(INSTRUCTIONS, profiles[:2]).logits, scores.logits[:, :2])
+    assert len(counting.asked) == 6
+    expected = router.score(INSTRUCTIONS, profiles)
+    np.testing.assert_allclose(scores.logits, expected.logits, atol=1e-4)
+
+    def refuse(positions: Sequence[int]) -> FloatArray:
+        raise AssertionError("embedded again")
+
+    found = embeddings.get([row.text for row in INSTRUCTIONS], refuse)
+    np.testing.assert_allclose(found, router.reader.embed([row.text for row in INSTRUCTIONS]), atol=1e-5)
+
+
+def test_another_router_reads_for_itself(router: ExamAttentionScorer, tmp_path: Path) -> None:
+    counting = Counting(router)
+    scorer = ExamAttentionScorer(
+        reader=counting,
+        head=router.head,
+        statistics=router.statistics,
+        calibration=router.calibration,
+        familiarity=router.familiarity,
+    )
+    for identity in ("x", "y"):
+        CachedScorer(scorer, folder=tmp_path, identity=identity).score(INSTRUCTIONS, small_profiles())
+    assert len(counting.asked) == 12
+
+
+def test_other_layouts_have_their_scores_kept_by_cards(tmp_path: Path, held_out: HeldOut) -> None:
+    asked: list[int] = []
+
+    class Noting(TaskAccuracy):
+        def score(self, instructions: Sequence[Instruction], profiles: object) -> ScoreMatrix:
+            asked.append(len(instructions))
+            return super().score(instructions, profiles)  # type: ignore[arg-type]
+
+    scorer = CachedScorer(Noting(), folder=tmp_path, identity="x")
+    rows, cards = held_out.table.instructions[:5], held_out.profiles
+    first = scorer.score(rows, cards)
+    np.testing.assert_array_equal(scorer.score(rows, cards).logits, first.logits)
+    assert asked == [5]
+    scorer.score(rows, cards[:3])
+    assert asked == [5, 5]
+
+
+def test_embeddings_that_came_with_the_checkpoint_are_not_computed() -> None:
+    asked: list[str] = []
+
+    def encode(texts: Sequence[str]) -> FloatArray:
+        asked.extend(texts)
+        return embed(texts)
+
+    own = np.full(12, 0.5, dtype=np.float32)
+    known = ItemsKnown(CachedEmbed(lambda: encode, RowCache(None)), {"question 1 of law": own})
+    found = known(["question 2 of law", "question 1 of law", "question 2 of law"])
+    np.testing.assert_array_equal(found[1], own)
+    np.testing.assert_array_equal(found[0], found[2])
+    assert asked == ["question 2 of law"]

@@ -1,0 +1,147 @@
+"""The whole benchmark on the small world: resumable, reproducible, and stopped by a leak."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelsat.bench.cache import CachedEmbed, RowCache
+from modelsat.bench.contests import Contests
+from modelsat.bench.effort import EFFORTS
+from modelsat.bench.gadgets import Search
+from modelsat.bench.results import COLUMNS, BenchmarkResult, Table
+from modelsat.bench.rivals import Effort as RivalEffort
+from modelsat.bench.scoring import CachedScorer
+from modelsat.bench.setup import ItemsKnown, Setup
+from modelsat.bench.suite import SECTIONS, run_suite
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.errors import DataError
+from modelsat.network.config import NetworkConfig
+from modelsat.records.store import OutcomeDirectory
+from modelsat.types import CapabilityProfile
+from tests.bench.world import ABROAD, FACTS, PRICES, SPLITS, TaskAccuracy, embed
+
+SMALL = replace(
+    EFFORTS["full"],
+    streams=(ABROAD, "not there"),
+    rivals=RivalEffort(pairs=500, trees=5),
+    shuffles=2,
+    exam_draws=1,
+    perturbed=20,
+    gadgets=Search(proposals=2, texts=2, measured=10),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_effort() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EFFORTS, "full", SMALL)
+        # How well anything is learnt is not what is tested here.
+        patch.setattr("modelsat.routing.learner_baselines._STEPS", 50)
+        patch.setattr("modelsat.bench.embedding_router._STEPS", 60)
+        patch.setattr("modelsat.bench.rivals.DECAYS", (2e-4,))
+        yield
+
+
+@pytest.fixture(scope="module")
+def setup(wide_directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> Setup:
+    return Setup(
+        directory=wide_directory,
+        splits=SPLITS,
+        exam=exam,
+        profiles=tuple(cards),
+        prices=PRICES,
+        facts=FACTS,
+        outputs={},
+        scorer=CachedScorer(TaskAccuracy(), folder=None, identity="x"),
+        others={"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")},
+        config=NetworkConfig(),
+        tuned_on={"candidates": ["c", "d"]},
+        embed=ItemsKnown(CachedEmbed(lambda: embed, RowCache(None)), {}),
+        data_hash="data",
+        checkpoint_hash="checkpoint",
+    )
+
+
+def run(setup: Setup, folder: Path | None = None, only: tuple[str, ...] = ()) -> BenchmarkResult:
+    return run_suite(setup, suite="full", split="test", seed=0, command="test", folder=folder, only=only)
+
+
+@pytest.fixture(scope="module")
+def result(setup: Setup) -> BenchmarkResult:
+    return run(setup)
+
+
+def test_every_table_is_there_but_those_of_the_network(result: BenchmarkResult) -> None:
+    assert {table.name for table in result.tables} == set(COLUMNS) - {"overhead"}
+    assert result.tables[0].name == "leakage"
+    assert all(table.rows for table in result.tables)
+
+
+def test_other_protocols_and_checkpoints_have_their_rows(result: BenchmarkResult) -> None:
+    zoos = result.table("zoos")
+    assert zoos is not None
+    assert {row["part"] for row in zoos.records()} == {"test", "ood_subjects", "pooled", "ood_datasets"}
+    assert "Model-SAT, twin" in {row["method"] for row in zoos.records()}
+    assert {"Model-SAT", "kNN", "oracle", "shuffled cards"} <= set(result.method_notes)
+
+
+def test_a_result_survives_its_file(result: BenchmarkResult) -> None:
+    assert BenchmarkResult.from_json(result.to_json()) == result
+
+
+def test_the_same_seed_gives_the_same_numbers(setup: Setup, result: BenchmarkResult) -> None:
+    again = run(setup)
+    assert again.tables == result.tables
+    assert again.method_notes == result.method_notes
+
+
+def test_finished_sections_are_not_computed_again(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(setup, tmp_path, only=("coverage",))
+    assert [table.name for table in first.tables] == ["leakage", "coverage"]
+    computed: list[str] = []
+
+    def noting(name: str) -> Callable[[Contests], list[Table]]:
+        def compute(contests: Contests) -> list[Table]:
+            computed.append(name)
+            return []
+
+        return compute
+
+    noted = [replace(section, compute=noting(section.name)) for section in SECTIONS]
+    monkeypatch.setattr("modelsat.bench.suite.SECTIONS", tuple(noted))
+    whole = run(setup, tmp_path)
+    assert computed == [section.name for section in SECTIONS if section.name not in ("leakage", "coverage")]
+    assert whole.tables == first.tables
+
+
+def test_progress_rises_to_one(setup: Setup) -> None:
+    told: list[tuple[str, float]] = []
+    run_suite(
+        setup,
+        suite="full",
+        split="development",
+        seed=0,
+        command="test",
+        folder=None,
+        only=("stream",),
+        progress=lambda what, share: told.append((what, share)),
+    )
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert told[-1] == ("done", 1.0)
+    assert any("tuning up to" in what for what, _ in told)
+
+
+def test_a_leak_stops_everything(setup: Setup) -> None:
+    leaky = replace(setup, tuned_on={"candidates": ["a"]})
+    with pytest.raises(DataError, match="leakage: held-out candidates"):
+        run(leaky, only=("coverage",))
+
+
+def test_a_section_that_does_not_exist_is_named(setup: Setup) -> None:
+    with pytest.raises(DataError, match="no section 'beauty'; the benchmark has leakage, zoos"):
+        run(setup, only=("beauty",))

@@ -1,0 +1,146 @@
+"""The main tables: what must hold between their numbers, whoever wins."""
+
+import numpy as np
+import pytest
+
+from modelsat.bench.arena import Arena
+from modelsat.bench.contenders import model_sat
+from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM
+from modelsat.bench.results import MEAN_ZOO, Table
+from modelsat.bench.rivals import Effort, rivals
+from modelsat.bench.zoos import Contest, choices_table, ranking_table, reliability_table, zoo_table
+from modelsat.records.store import OutcomeDirectory
+from tests.bench.world import TaskAccuracy, embed
+
+Rows = dict[tuple[str, str, str], dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def table(contest: Contest, abroad: Arena, wide_directory: OutcomeDirectory) -> Table:
+    own = model_sat(abroad, TaskAccuracy(), note="", seed=0)
+    fitted = rivals(
+        abroad,
+        embed,
+        items=wide_directory.instructions,
+        outputs={},
+        effort=Effort(pairs=500, trees=5),
+        seed=0,
+    )
+    return zoo_table([contest, Contest(arena=abroad, methods=(*own, *fitted))], seed=0)
+
+
+@pytest.fixture(scope="module")
+def rows(table: Table) -> Rows:
+    return {(row["method"], row["zoo"], row["part"]): row for row in table.records()}  # type: ignore[misc]
+
+
+def test_every_method_is_in_every_zoo_and_part(table: Table, contest: Contest) -> None:
+    records = table.records()
+    core = [row for row in records if row["part"] != "ood_datasets"]
+    assert len(core) == len(contest.methods) * 3 * 3  # two zoos and their mean; three parts
+    assert {row["zoo"] for row in records if row["part"] == "ood_datasets"} == {"abroad"}
+    names = [method.name for method in contest.methods]
+    assert names[0] == MODEL_SAT
+    assert len(set(names)) == len(names)
+    for needed in ("best single", "best single per category", "kNN", "k-means", "MLP + card", RANDOM, ORACLE):
+        assert needed in names
+
+
+def test_numbers_agree_with_each_other(rows: Rows) -> None:
+    for (method, zoo, part), row in rows.items():
+        single, best = rows["best single", zoo, part], rows[ORACLE, zoo, part]
+        own = rows[MODEL_SAT, zoo, part]
+        assert row["gain"] == pytest.approx(row["accuracy"] - single["accuracy"])
+        assert row["regret"] == pytest.approx(best["accuracy"] - row["accuracy"])
+        assert row["gain_low"] <= row["gain"] <= row["gain_high"]
+        assert row["gap_closed"] == pytest.approx(row["gain"] / best["gain"])
+        if method == MODEL_SAT:
+            assert row["lead"] is None
+        else:
+            assert row["lead"] == pytest.approx(own["accuracy"] - row["accuracy"])
+            assert row["lead_low"] <= row["lead"] <= row["lead_high"]
+
+
+def test_the_mean_over_zoos_is_their_mean(rows: Rows) -> None:
+    for (method, zoo, part), row in rows.items():
+        if zoo == MEAN_ZOO:
+            each = [rows[method, name, part] for name in ("four", "two")]
+            for column in ("accuracy", "gain", "regret"):
+                assert row[column] == pytest.approx(np.mean([other[column] for other in each]))
+
+
+def test_references_are_what_they_are_called(rows: Rows) -> None:
+    for (method, _, _), row in rows.items():
+        if method == "best single":
+            assert (row["gain"], row["entropy"], row["strongest_rate"]) == (0, 0, 1)
+        if method == RANDOM:
+            assert row["entropy"] == 1
+        if method == ORACLE:
+            assert row["regret"] == 0
+            assert row["entropy"] is None
+
+
+def test_a_router_that_reads_cards_leads_blind_choice_and_wrong_cards(rows: Rows) -> None:
+    for rival in (RANDOM, "best single", "level only", "shuffled cards", "level-preserving shuffle"):
+        assert rows[rival, "four", "test"]["lead_low"] > 0
+
+
+def test_rivals_that_read_find_the_subjects(rows: Rows) -> None:
+    for rival in ("kNN", "k-means", "logistic regression", "MLP", "random forest", "matrix factorisation"):
+        assert rows[rival, "four", "test"]["gain_low"] > 0, rival
+
+
+def test_who_serves_unseen_candidates_is_said(rows: Rows) -> None:
+    serving = {method for (method, _, _), row in rows.items() if row["serves_unseen"]}
+    assert {MODEL_SAT, "level only", "exam-only kNN", "random forest + card", RANDOM} <= serving
+    assert not {"kNN", "MLP", "matrix factorisation", "best single", ORACLE} & serving
+
+
+def test_ranking_holds_seen_and_unseen_apart(contest: Contest) -> None:
+    table = ranking_table([contest]).records()
+    assert {row["candidates"] for row in table} == {"seen", "unseen"}
+    assert not {row["method"] for row in table} & {RANDOM, ORACLE}
+    own = next(row for row in table if row["method"] == MODEL_SAT and row["candidates"] == "unseen")
+    assert own["auc"] > 0.7  # type: ignore[operator]
+
+
+def test_reliability_bins_hold_every_pair_once(contest: Contest) -> None:
+    rows = reliability_table(contest).records()
+    for group, members in contest.arena.held_out.groups.items():
+        inside = [row for row in rows if row["candidates"] == group]
+        assert sum(row["count"] for row in inside) == len(contest.arena.widest) * len(members)  # type: ignore[misc]
+        assert all(row["bin_low"] <= row["predicted"] <= row["bin_high"] for row in inside)  # type: ignore[operator]
+
+
+def test_shares_of_a_subject_sum_to_one(contest: Contest) -> None:
+    rows = choices_table(contest).records()
+    for zoo in ("four", "two"):
+        for subject in ("law", "maths", "code", "history"):
+            inside = [row for row in rows if (row["zoo"], row["subject"]) == (zoo, subject)]
+            assert sum(row["share"] for row in inside) == pytest.approx(1)  # type: ignore[misc]
+
+
+def test_the_same_seed_gives_the_same_table(contest: Contest) -> None:
+    assert zoo_table([contest], seed=1) == zoo_table([contest], seed=1)
+    assert zoo_table([contest], seed=1) != zoo_table([contest], seed=2)
+
+
+def test_re_ranking_has_a_row_only_where_every_output_is_there(
+    arena: Arena, directory: OutcomeDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelsat.routing.learner_baselines._STEPS", 10)
+    monkeypatch.setattr("modelsat.bench.rivals.DECAYS", (2e-4,))
+    outputs = {
+        (row.id, card.candidate): row.text
+        for row in arena.held_out.table.instructions
+        for card in arena.held_out.profiles
+    }
+
+    def names(known: dict[tuple[str, str], str]) -> list[str]:
+        effort = Effort(pairs=100, trees=2)
+        fitted = rivals(arena, embed, items=directory.instructions, outputs=known, effort=effort, seed=0)
+        return [method.name for method in fitted]
+
+    assert "re-ranking" in names(outputs)
+    outputs.popitem()
+    assert "re-ranking" not in names(outputs)
