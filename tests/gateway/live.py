@@ -45,7 +45,7 @@ def served(
     chosen = GatewaySettings.model_validate({"port": 0} | settings)
     scripted = {name: ScriptedUpstream() for name in NAMES} | (endpoints or {})
     kept = MemoryJournal(limit=100_000)
-    with _running(scripted) as urls:
+    with endpoints_running(scripted) as urls:
         members = zoo(*(candidate(name, endpoint=urls[name]) for name in NAMES))
         gateway = Gateway(
             settings=chosen,
@@ -71,7 +71,8 @@ def served(
 
 
 @contextmanager
-def _running(endpoints: dict[str, ScriptedUpstream]) -> Iterator[dict[str, str]]:
+def endpoints_running(endpoints: dict[str, ScriptedUpstream]) -> Iterator[dict[str, str]]:
+    """Run endpoints in a thread; gives their base URLs by name."""
     urls: dict[str, str] = {}
     started, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()

@@ -6,6 +6,7 @@ import json
 import httpx
 import pytest
 
+from modelsat.gateway.conversations import read_turn
 from tests.gateway.parts import Pieces, Reply, answer_body, chat, running
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +129,25 @@ async def test_a_client_that_leaves_cancels_the_upstream_call(begun: bool) -> No
         assert client.gateway.admission.working == 0
     assert not reply.whole
     assert [usage.status for usage in client.usages] == [499]
+
+
+async def test_a_client_that_leaves_after_the_last_event_was_answered() -> None:
+    never, leave, reply = asyncio.Event(), asyncio.Event(), Reply()
+    stream = Pieces(b"data: {}\n\ndata: [DONE]\n\n", never)
+    async with running() as client:
+        client.endpoints.answers("strong", stream=stream, headers={"content-type": "text/event-stream"})
+        body, headers = json.dumps(chat(stream=True)).encode(), {"content-type": "application/json"}
+        task = asyncio.create_task(
+            client.request("POST", "/v1/chat/completions", body, headers, leave=leave, reply=reply)
+        )
+        while not reply.pieces:
+            await asyncio.sleep(0)
+        leave.set()
+        await task
+        assert stream.closed.is_set()
+        following = [*chat()["messages"], {"role": "assistant"}, {"role": "user", "content": "And then?"}]
+        assert client.gateway.conversations.answered_by(read_turn(following, "None ")) == "strong"
+    assert [usage.status for usage in client.usages] == [200]
 
 
 async def test_completions_are_routed_on_their_prompt() -> None:

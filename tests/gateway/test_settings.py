@@ -1,5 +1,7 @@
 """Settings from defaults, a file and options."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,14 @@ def test_every_setting_is_documented_with_its_default() -> None:
         line = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
         assert field.description is not None
         assert field.description in line
+
+
+def test_the_gateway_imports_no_engine() -> None:
+    code = (
+        "import sys, modelsat.gateway.app, modelsat.gateway.serving, modelsat.gateway.connections\n"
+        "assert not {'torch', 'onnxruntime', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_only_this_machine_is_served_without_keys() -> None:

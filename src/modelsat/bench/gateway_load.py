@@ -5,15 +5,13 @@ endpoint, due half a period apart, so that a busy machine slows both.
 """
 
 import asyncio
-import json
-import sqlite3
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from modelsat.bench.gateway_faults import PATH, chat_body, first_model, measure_faults, verdict
 from modelsat.bench.gateway_process import cost_of, gateway_process, litellm_process, upstream_process
 from modelsat.bench.http_load import HttpClient, HttpReply, closed_loop, open_loop, quantile
 from modelsat.bench.measure import Measure, SpeedReport
@@ -28,12 +26,7 @@ CONCURRENCY = (1, 8, 32)
 RATES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 RATE_SECONDS = 10.0
 LATE = 0.01
-FAULT_CONCURRENCY = 32
-WARM_UP = 0.2
-_PATH = "/chat/completions"
 _PACKAGES = ("modelsat", "httpx", "starlette", "uvicorn", "torch", "litellm")
-# Short enough that requests which hang do not make the run long.
-_IMPATIENT = {"first_byte_timeout_s": 1.0, "idle_timeout_s": 1.0, "connect_timeout_s": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,31 +79,6 @@ def measure_gateway(plan: LoadPlan, *, progress: Progress | None = None) -> Spee
         progress(len(plan.parts), len(plan.parts))
     before.pop("threads")
     return SpeedReport(machine=before, versions=versions(_PACKAGES), measures=tuple(measures))
-
-
-def chat_body(model: str, text: str | None, *, stream: bool = False) -> bytes:
-    """A chat's JSON; without a text there is nothing to route on, and level decides.
-
-    Args:
-        model: Model name.
-        text: What the user says.
-        stream: Whether events are wanted.
-    """
-    role = "system" if text is None else "user"
-    messages = [{"role": role, "content": text or "Be brief."}]
-    return json.dumps({"model": model, "messages": messages, **({"stream": True} if stream else {})}).encode()
-
-
-def verdict(reply: HttpReply) -> Literal["answer", "error", "broken off", "nothing"]:
-    """What a client makes of a reply: an answer, a proper error, an answer visibly cut, or nothing it can use."""
-    if not reply.status:
-        return "nothing"
-    if reply.status >= 400:
-        try:
-            return "error" if reply.whole and "message" in json.loads(reply.body)["error"] else "nothing"
-        except (ValueError, KeyError, TypeError):
-            return "nothing"
-    return "answer" if reply.whole else "broken off"
 
 
 def _relay(plan: LoadPlan, folder: Path) -> list[Measure]:
@@ -169,9 +137,9 @@ async def _paired(url: str, model: str, upstream: str, pid: int, *, rate: float,
         later = due + 0.5 / rate
         # Which goes first changes, so that neither always finds the machine as the other left it.
         first, second = (gateway, endpoint) if number % 2 else (endpoint, gateway)
-        one = asyncio.ensure_future(first.post(_PATH, body, due=due))
+        one = asyncio.ensure_future(first.post(PATH, body, due=due))
         await asyncio.sleep(0.5 / rate)
-        other = await second.post(_PATH, body, due=later)
+        other = await second.post(PATH, body, due=later)
         return (await one, other) if number % 2 else (other, await one)
 
     await open_loop(pair, rate=rate, seconds=min(2.0, seconds))
@@ -230,40 +198,7 @@ def _rate(plan: LoadPlan, folder: Path) -> list[Measure]:
 
 
 def _faults(plan: LoadPlan, folder: Path) -> list[Measure]:
-    with (
-        upstream_process(fault_rate=plan.fault_rate) as upstream,
-        gateway_process(folder, upstream, _IMPATIENT) as (url, pid),
-    ):
-        warm = round(WARM_UP * plan.requests)
-        replies = asyncio.run(_send_mixed(url, requests=warm))
-        before = cost_of(pid)
-        replies += asyncio.run(_send_mixed(url, requests=plan.requests - warm))
-        after = cost_of(pid)
-    # The gateway has stopped, and has written all it had to write.
-    decisions, usages = _stored(folder / "gateway.db")
-    found = Counter(map(verdict, replies))
-    decided = sum("x-modelsat-decision-id" in reply.headers for reply in replies)
-    counts = ", ".join(f"{name}: {count:,}" for name, count in sorted(found.items()))
-    note = f"{plan.requests:,} requests, {plan.fault_rate:.0%} of the endpoint's answers faulty; {counts}"
-    measures = [
-        Measure(name="clients left with nothing", value=found["nothing"], unit="", bar=0.0, note=note),
-        Measure(
-            name="decisions told and not stored",
-            value=abs(decided - decisions) + abs(decided - usages),
-            unit="",
-            bar=0.0,
-            note=f"{decided:,} told, {decisions:,} decisions and {usages:,} endings stored",
-        ),
-    ]
-    if before is not None and after is not None:
-        grown = after.memory / before.memory - 1
-        note = (
-            f"{before.memory / 2**20:.0f} MB after {warm:,} requests, {after.memory / 2**20:.0f} MB after all"
-        )
-        measures.append(
-            Measure(name="memory grown after warm-up", value=100 * grown, unit="%", bar=10.0, note=note)
-        )
-    return measures
+    return measure_faults(folder, requests=plan.requests, fault_rate=plan.fault_rate)
 
 
 async def _send_texts(url: str, *, concurrency: int, requests: int) -> list[HttpReply]:
@@ -271,7 +206,7 @@ async def _send_texts(url: str, *, concurrency: int, requests: int) -> list[Http
 
     async def send(number: int) -> HttpReply:
         # A number makes each one new to whatever might remember it.
-        return await client.post(_PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"))
+        return await client.post(PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"))
 
     replies = await closed_loop(send, concurrency=concurrency, requests=requests)
     await client.close()
@@ -282,47 +217,18 @@ async def _at_rate(url: str, rate: float) -> list[HttpReply]:
     client = HttpClient(url)
 
     async def send(number: int, due: float) -> HttpReply:
-        return await client.post(
-            _PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"), due=due
-        )
+        return await client.post(PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"), due=due)
 
     replies = await open_loop(send, rate=rate, seconds=RATE_SECONDS)
     await client.close()
     return replies
 
 
-async def _send_mixed(url: str, *, requests: int) -> list[HttpReply]:
-    """Streams and whole answers, most by level (which costs no scoring), some by name, a few by the router."""
-    client = HttpClient(url)
-    model = await _first_model(client)
-
-    async def send(number: int) -> HttpReply:
-        text = TEXTS[number % len(TEXTS)] if number % 50 == 0 else None
-        name = model if number % 10 == 5 else "auto"
-        return await client.post(_PATH, chat_body(name, text, stream=number % 2 == 0))
-
-    replies = await closed_loop(send, concurrency=FAULT_CONCURRENCY, requests=requests)
-    await client.close()
-    return replies
-
-
 def _named(url: str) -> str:
-    return asyncio.run(_first_model(HttpClient(url)))
+    async def ask() -> str:
+        client = HttpClient(url)
+        model = await first_model(client)
+        await client.close()
+        return model
 
-
-async def _first_model(client: HttpClient) -> str:
-    models = json.loads((await client.get("/models")).body)["data"]
-    return str(models[1]["id"])
-
-
-def _stored(path: Path) -> tuple[int, int]:
-    """Decisions and usages in a store."""
-    connection = sqlite3.connect(path)
-    try:
-        counts = [
-            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("decisions", "usage")
-        ]
-    finally:
-        connection.close()
-    return counts[0], counts[1]
+    return asyncio.run(ask())

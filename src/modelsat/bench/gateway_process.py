@@ -142,12 +142,14 @@ async def wait_for(url: str, path: str, process: "subprocess.Popen[bytes]") -> N
         TimeoutError: It never did, or the process ended.
     """
     client = HttpClient(url, timeout_s=5.0)
-    async with asyncio.timeout(_START_S):
-        while (await client.get(path)).status != 200:
-            if process.poll() is not None:
-                raise TimeoutError
-            await asyncio.sleep(0.2)
-    await client.close()
+    try:
+        async with asyncio.timeout(_START_S):
+            while (await client.get(path)).status != 200:
+                if process.poll() is not None:
+                    raise TimeoutError
+                await asyncio.sleep(0.2)
+    finally:
+        await client.close()
 
 
 def free_port() -> int:

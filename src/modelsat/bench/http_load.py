@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -69,7 +70,7 @@ class HttpClient:
     async def close(self) -> None:
         """Close what is open."""
         for _, writer in self._idle:
-            writer.close()
+            await _drop(writer)
         self._idle.clear()
 
     async def _request(
@@ -102,15 +103,21 @@ class HttpClient:
             if kept:
                 self._idle.append((reader, writer))
             else:
-                writer.close()
+                await _drop(writer)
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
-            writer.close()
+            await _drop(writer)
         return await asyncio.open_connection(self._host, self._port, limit=_HEAD_BYTES)
+
+
+async def _drop(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 class _Partial:

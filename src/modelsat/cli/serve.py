@@ -17,7 +17,7 @@ EXAMPLES = (
     "Examples: modelsat serve --zoo zoo.toml | modelsat serve --zoo zoo.toml --policy cheapest-above=0.6 --port 9000 "
     "| modelsat serve --config gateway.toml"
 )
-_NEEDED = ("alembic", "httpx", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
+_NEEDED = ("alembic", "h11", "httpx", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
 
 
 def serve(

@@ -41,7 +41,10 @@ class Completions:
             exchange.request = read_request(self._kind, read_body(raw))
             await while_connected(receive, self._within_deadline(self._answer(scope, exchange, reply)))
         except ClientLeft:
-            exchange.status = CLIENT_LEFT
+            if exchange.meter is not None and exchange.meter.done:
+                exchange.complete = True
+            else:
+                exchange.status = CLIENT_LEFT
         except asyncio.CancelledError:
             # The server is being stopped, and has waited long enough.
             exchange.status = CLIENT_LEFT
@@ -75,11 +78,14 @@ class Completions:
             if gateway.settings.sticky:
                 turn = read_turn(request.messages, f"{exchange.caller.key_id} {request.user}")
             order = await self._decide(exchange, request, turn, fleet)
-            await gateway.relay.carry_out(
-                exchange, request, order, fleet=fleet, headers=scope["headers"], reply=reply
-            )
-            if exchange.shadow is None and exchange.status < 400:
-                gateway.conversations.remember(turn, exchange.candidate)
+            try:
+                await gateway.relay.carry_out(
+                    exchange, request, order, fleet=fleet, headers=scope["headers"], reply=reply
+                )
+            finally:
+                # Clients of streams leave at the last event, and go on with what they were told.
+                if exchange.shadow is None and 200 <= exchange.answer_status < 300:
+                    gateway.conversations.remember(turn, exchange.candidate)
 
     async def _decide(
         self, exchange: Exchange, request: ClientRequest, turn: Turn | None, fleet: Fleet

@@ -24,6 +24,7 @@ DECODED_BYTES = 16_000_000
 # Of a streamed event, what is not the answer's text.
 _EVENT_BYTES = 150
 _DATA = b"data:"
+DONE = b"data: [DONE]"
 _TEXTS = ("content", "reasoning_content", "refusal", "text")
 _CALLS = ("tool_calls", "function_call")
 
@@ -78,6 +79,11 @@ class Meter:
         if len(self._kept) > KEPT_BYTES:
             keep = TAIL_BYTES if self._stream and not self._encoding else 0
             del self._kept[: len(self._kept) - keep]
+
+    @property
+    def done(self) -> bool:
+        """Whether a stream has said that it is done: clients may leave then, before the connection says so too."""
+        return self._stream and self._kept.rstrip().endswith(DONE)
 
     def usage(self) -> Usage:
         """What the answer used."""

@@ -1,0 +1,125 @@
+"""The load generator: what it counts, and a small run of everything it does."""
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from modelsat.bench.gateway_faults import chat_body, verdict
+from modelsat.bench.gateway_load import LoadPlan, measure_gateway
+from modelsat.bench.http_load import HttpClient, HttpReply, closed_loop, open_loop, quantile
+from modelsat.bench.scripted_upstream import FAULTS, WORDS, ScriptedUpstream, random_faults
+from modelsat.errors import DataError
+from modelsat.routing.messages import to_instruction
+
+
+def reply(status: int, body: bytes = b"{}", *, whole: bool = True) -> HttpReply:
+    return HttpReply(status=status, headers={}, body=body, whole=whole, seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (reply(200), "answer"),
+        (reply(200, whole=False), "broken off"),
+        (reply(502, b'{"error": {"message": "why"}}'), "error"),
+        (reply(502, b'{"error": {}}'), "nothing"),
+        (reply(502, b"oops"), "nothing"),
+        (reply(502, b'{"error": {"message": "why"}}', whole=False), "nothing"),
+        (reply(0), "nothing"),
+    ],
+)
+def test_a_reply_is_an_answer_a_proper_error_or_nothing(given: HttpReply, expected: str) -> None:
+    assert verdict(given) == expected
+
+
+def test_some_requests_have_nothing_to_route_on() -> None:
+    messages = json.loads(chat_body("auto", "Why?"))["messages"]
+    assert to_instruction(messages).text == "Why?"
+    with pytest.raises(DataError, match="no user message"):
+        to_instruction(json.loads(chat_body("auto", None))["messages"])
+    assert json.loads(chat_body("x", None, stream=True))["stream"] is True
+
+
+def test_an_open_loop_keeps_its_rate_however_long_answers_take() -> None:
+    async def send(number: int, due: float) -> float:
+        late = time.perf_counter() - due
+        await asyncio.sleep(0.2)
+        return late
+
+    started = time.perf_counter()
+    lateness = asyncio.run(open_loop(send, rate=100, seconds=0.3))
+    took = time.perf_counter() - started
+    assert len(lateness) == 30
+    assert min(lateness) >= 0
+    assert took < 30 * 0.2
+
+
+def test_a_closed_loop_keeps_a_number_under_way() -> None:
+    working, most = 0, 0
+
+    async def send(number: int) -> int:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0)
+        working -= 1
+        return number
+
+    assert sorted(asyncio.run(closed_loop(send, concurrency=4, requests=10))) == list(range(10))
+    assert most == 4
+
+
+def test_quantiles_are_values_that_were_seen() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert (quantile(values, 0.5), quantile(values, 0.99), quantile([7.0], 0.99)) == (51.0, 100.0, 7.0)
+    assert quantile([], 0.5) != quantile([], 0.5)
+
+
+def test_faults_come_as_often_as_told() -> None:
+    script = random_faults(0.2, random.Random(0))
+    met = Counter(script({}) for _ in range(5000))
+    assert 900 < 5000 - met[None] < 1100
+    assert set(met) == {None, *FAULTS}
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_a_small_run_loses_nothing_and_nobody() -> None:
+    plan = LoadPlan(parts=("relay", "faults"), rate=20, seconds=2, requests=1000)
+    report = measure_gateway(plan)
+    measures = {measure.name: measure for measure in report.measures}
+    for name in (
+        "relayed, not answered",
+        "clients left with nothing",
+        "decisions told and not stored",
+        "memory grown after warm-up",
+    ):
+        assert measures[name].met, measures[name]
+    assert measures["relay overhead p50"].value > 0
+    assert measures["gateway CPU per relayed request"].value > 0
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_the_client_says_what_came_however_it_ended(tmp_path: Path) -> None:
+    async def ask(upstream: ScriptedUpstream, *, stream: bool) -> HttpReply:
+        async with upstream.running() as url:
+            client = HttpClient(url, timeout_s=0.5)
+            found = await client.post("/chat/completions", chat_body("x", "Why?", stream=stream))
+            await client.close()
+            return found
+
+    for stream in (False, True):
+        fine = asyncio.run(ask(ScriptedUpstream(), stream=stream))
+        assert (fine.status, fine.whole) == (200, True)
+        assert WORDS[0] in fine.body.decode()
+        cut = asyncio.run(ask(ScriptedUpstream(script=lambda body: "reset-in-answer"), stream=stream))
+        assert (cut.status, verdict(cut)) == (200, "broken off")
+        for fault in ("hang", "reset", "garbage"):
+            lost = asyncio.run(ask(ScriptedUpstream(script=lambda body, fault=fault: fault), stream=stream))  # type: ignore[misc]
+            assert verdict(lost) == "nothing"
