@@ -145,6 +145,19 @@ async def test_metadata_overrides_candidates_policy_and_tags(as_text: bool) -> N
 
 
 @pytest.mark.anyio
+async def test_headers_say_the_same_and_stay_with_the_gateway() -> None:
+    members = zoo(candidate("a", tags=("x",)), candidate("b", tags=("x",)), candidate("c"))
+    headers = {"x-modelsat-candidates": "b, c", "x-modelsat-policy": "value=0", "x-modelsat-tags": "x"}
+    async with running(members) as client:
+        reply = await client.chat(headers=headers, metadata={"modelsat": {"candidates": ["a"]}})
+        bad = await client.chat(headers={"x-modelsat-policy": "finest"})
+    assert reply.headers["x-modelsat-candidate"] == "b"
+    assert reply.headers["x-modelsat-policy"] == "value=0.0"
+    assert not [name for name in client.endpoints.requests[0].headers if name.startswith("x-modelsat")]
+    assert bad.status == 400
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("fields", "status", "fault"),
     [

@@ -191,6 +191,24 @@ def test_a_slow_moment_does_not_refuse_everything_for_good() -> None:
     assert not pace.can_do(10, 1.0)
 
 
+class Nonsense(Lengths):
+    """Gives no number."""
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        scores = super().score(instructions, profiles)
+        scores.logits[:] = np.nan
+        return scores
+
+
+async def test_scores_that_are_no_numbers_are_no_scores() -> None:
+    async with running(scorer=Nonsense) as client:
+        reply = await client.chat()
+    assert (reply.status, reply.headers["x-modelsat-candidate"]) == (200, "strong")
+    assert client.decisions[0].origin == "best-single"
+
+
 async def test_until_the_router_is_loaded_only_names_are_served() -> None:
     scorer = Lengths()
     ready = threading.Event()

@@ -38,7 +38,7 @@ class Completions:
         try:
             exchange.caller = await self._gateway.admit(scope)
             raw = await receive_json(scope, receive, limit=self._gateway.settings.max_body_bytes)
-            exchange.request = read_request(self._kind, read_body(raw))
+            exchange.request = read_request(self._kind, read_body(raw), scope["headers"])
             await while_connected(receive, self._within_deadline(self._answer(scope, exchange, reply)))
         except ClientLeft:
             if exchange.meter is not None and exchange.meter.done:

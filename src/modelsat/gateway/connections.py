@@ -240,7 +240,8 @@ class EndpointTransport(httpx.AsyncBaseTransport):
     async def _connect(self, origin: Origin, timeout_s: float | None) -> Connection:
         scheme, host, port = origin
         if scheme == "https" and self._tls is None:
-            self._tls = httpx.create_ssl_context(trust_env=False)
+            # SSL_CERT_FILE and SSL_CERT_DIR name authorities of one's own.
+            self._tls = httpx.create_ssl_context(trust_env=True)
         try:
             async with asyncio.timeout(timeout_s):
                 _, connection = await asyncio.get_running_loop().create_connection(

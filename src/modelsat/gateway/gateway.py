@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import httpx
+import numpy as np
 
 from modelsat.errors import ModelSatError
 from modelsat.gateway.admission import Admission
@@ -19,9 +20,10 @@ from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.headers import first
 from modelsat.gateway.logs import log
 from modelsat.gateway.model_names import Target, read_model_name
+from modelsat.gateway.overrides import parse_policy, refused
 from modelsat.gateway.records import Caller, Doorkeeper, Journal, Record
 from modelsat.gateway.relay import Relay
-from modelsat.gateway.request import ClientRequest, parse_policy, refused
+from modelsat.gateway.request import ClientRequest
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.gateway.telemetry import Telemetry
 from modelsat.gateway.upstream import Upstream
@@ -250,7 +252,11 @@ class Gateway:
             reason = "no_text"
         else:
             try:
-                return await self.engine.score(fleet.router, instruction, timeout_s=timeout_s)
+                scores = await self.engine.score(fleet.router, instruction, timeout_s=timeout_s)
+                if np.isfinite(scores.logits).all():
+                    return scores
+                reason = "error"
+                log("router failed", error="a score is not a number")
             except TimeoutError:
                 reason = "timeout"
             except ModelSatError as error:

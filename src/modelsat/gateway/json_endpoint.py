@@ -11,8 +11,8 @@ from modelsat.gateway.asgi import ClientLeft, Receive, Reply, Scope, Send, recei
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.logs import logger
+from modelsat.gateway.overrides import refused
 from modelsat.gateway.records import Caller
-from modelsat.gateway.request import refused
 from modelsat.records.files import parse_object
 
 Handler = Callable[[Scope, dict[str, Any], Caller], Awaitable[object]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modelsat.errors import DataError
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.request import parse_policy
+from modelsat.gateway.overrides import parse_policy
 from modelsat.routing.policy import FORMS, RoutingPolicy
 
 AUTO = "auto"

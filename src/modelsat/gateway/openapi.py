@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from modelsat import __version__
 from modelsat.gateway.api import FeedbackForm
-from modelsat.gateway.request import Overrides
+from modelsat.gateway.overrides import Overrides
 from modelsat.gateway.route_api import RouteBatchForm, RouteForm
 
 Schema = dict[str, Any]

@@ -8,14 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from modelsat.errors import DataError, PolicyError
+from modelsat.errors import DataError
 from modelsat.gateway.body import JsonBody
-from modelsat.gateway.errors import GatewayError
-from modelsat.records.files import parse_object
+from modelsat.gateway.headers import Headers
+from modelsat.gateway.overrides import Overrides, read_overrides, refused
 from modelsat.routing.messages import Request, to_instruction
-from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import instruction_tokens
 from modelsat.types import Instruction
 
@@ -34,16 +31,6 @@ _MODALITIES = {
 }
 
 
-class Overrides(BaseModel):
-    """What `metadata.modelsat` of a request may say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    candidates: tuple[str, ...] | None = None
-    policy: str | None = None
-    tags: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientRequest:
     """One request for a completion.
@@ -52,7 +39,7 @@ class ClientRequest:
         kind: Which API, as the end of its path.
         body: As it came.
         model: The model name that the client wrote.
-        overrides: What `metadata.modelsat` says.
+        overrides: What the request says about its own routing.
         tokens: Estimate of the tokens that a candidate will read.
         output_tokens: How many it may write; None where the client does not say.
         modalities: What the content holds besides text.
@@ -75,8 +62,13 @@ class ClientRequest:
     user: str = ""
 
 
-def read_request(kind: Kind, body: JsonBody) -> ClientRequest:
+def read_request(kind: Kind, body: JsonBody, headers: Headers) -> ClientRequest:
     """Read what routing needs.
+
+    Args:
+        kind: Which API.
+        body: As it came.
+        headers: As they came, names in lower case.
 
     Raises:
         GatewayError: 400 where the model name, the messages or `metadata.modelsat` are not what they must be.
@@ -102,7 +94,7 @@ def read_request(kind: Kind, body: JsonBody) -> ClientRequest:
         kind=kind,
         body=body,
         model=model,
-        overrides=_overrides(members.get("metadata")),
+        overrides=read_overrides(members.get("metadata"), headers),
         tokens=max(1, tokens),
         output_tokens=limits[0] if limits else None,
         modalities=frozenset(modalities),
@@ -113,28 +105,11 @@ def read_request(kind: Kind, body: JsonBody) -> ClientRequest:
     )
 
 
-def refused(fault: str, param: str | None = None, *, code: str = "invalid_request") -> GatewayError:
-    """A request that the client must mend."""
-    return GatewayError(f"{fault}.", status=400, code=code, param=param)
-
-
 def clip(text: str) -> str:
     """What the router reads of a text: its beginning and its end, without halves of characters."""
     half = ROUTED_CHARACTERS // 2
     clipped = text if len(text) <= ROUTED_CHARACTERS else f"{text[:half]}\n{text[-half:]}"
     return clipped.encode(errors="replace").decode()
-
-
-def parse_policy(text: str, param: str) -> RoutingPolicy:
-    """A policy that a client wrote.
-
-    Raises:
-        GatewayError: 400 where it is malformed.
-    """
-    try:
-        return RoutingPolicy.parse(text)
-    except PolicyError as error:
-        raise refused(str(error).rstrip("."), param, code="invalid_policy") from None
 
 
 def _messages(members: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
@@ -183,22 +158,3 @@ def _instruction(request: Request) -> Instruction | None:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _overrides(metadata: object) -> Overrides:
-    value = metadata.get("modelsat") if isinstance(metadata, dict) else None
-    if value is None:
-        return Overrides()
-    if isinstance(value, str):
-        # OpenAI's own metadata has texts for values.
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise refused("metadata.modelsat is text that is not JSON", "metadata.modelsat") from None
-    try:
-        overrides = parse_object(value, Overrides, "metadata.modelsat")
-    except DataError as error:
-        raise refused(str(error).rstrip("."), "metadata.modelsat") from None
-    if overrides.policy is not None:
-        parse_policy(overrides.policy, "metadata.modelsat.policy")
-    return overrides

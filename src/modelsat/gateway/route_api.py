@@ -17,8 +17,9 @@ from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.json_endpoint import read_form
 from modelsat.gateway.model_names import Target
+from modelsat.gateway.overrides import refused
 from modelsat.gateway.records import Caller, DecisionRecord
-from modelsat.gateway.request import IMAGE_TOKENS, clip, refused
+from modelsat.gateway.request import IMAGE_TOKENS, clip
 from modelsat.routing.messages import read_messages
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import instruction_tokens

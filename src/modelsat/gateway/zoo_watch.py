@@ -43,9 +43,11 @@ class ZooWatch:
         try:
             zoo = await asyncio.to_thread(ModelZoo.load, self._path)
             await self._gateway.serve(make_fleet(zoo, self._gateway.settings))
-        except ModelSatError as error:
+        except Exception as error:
+            # Whatever it is: the next edit must still be looked at.
+            told = str(error) if isinstance(error, ModelSatError) else type(error).__name__
             self._gateway.telemetry.reloads.labels("refused").inc()
-            log("zoo refused; the old one stays", level=logging.ERROR, error=str(error))
+            log("zoo refused; the old one stays", level=logging.ERROR, error=told)
         else:
             self._gateway.telemetry.reloads.labels("served").inc()
             log("zoo served", candidates=list(zoo.names))
