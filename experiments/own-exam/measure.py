@@ -3,7 +3,7 @@
 Real candidates did about as well there as their level lets expect. "Niche" candidates did not: each has the card of one
 model, and the results and outcomes in the subject of another.
 
-    python experiments/own-exam/measure.py DATA --readings /tmp/readings.npz
+    python experiments/own-exam/measure.py DATA --readings readings.npz
 """
 
 import argparse

@@ -54,7 +54,7 @@ def test_a_run_writes_a_checkpoint_and_a_log(arguments: list[str], tmp_path: Pat
     assert checkpoint == tmp_path / "run" / "checkpoint"
     assert (checkpoint / "config.json").exists()
     assert "24 tuning instructions x 4 candidates" in result.stderr
-    assert "x 1 candidates" in result.stderr
+    assert "x 5 candidates" in result.stderr
     assert "validation after stage 2 epoch 1" in result.stderr
     lines = (tmp_path / "run" / "log.jsonl").read_text("utf-8").splitlines()
     assert {record.get("stage", record.get("validation")) for record in map(json.loads, lines)} == {1, 2}
