@@ -74,6 +74,9 @@ def add_adapters(backbone: Backbone, *, rank: int, alpha: int, start_layer: int 
         r=rank, lora_alpha=alpha, target_modules=rf"layers\.({layers})\..*\.({'|'.join(targets)})"
     )
     inject_adapter_in_model(config, backbone)
+    for parameter in backbone.parameters():
+        if parameter.requires_grad:  # adapters learn in fp32, whatever the backbone is kept in
+            parameter.data = parameter.data.float()
 
 
 def adapter_tensors(backbone: Backbone) -> dict[str, Tensor]:

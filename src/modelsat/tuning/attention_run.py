@@ -10,6 +10,7 @@ from modelsat.network.cards import encode_profiles
 from modelsat.network.sat import ExamAttentionNetwork, card_tensors
 from modelsat.tuning.dataset import Part
 from modelsat.tuning.objectives import ExamAttentionObjective
+from modelsat.tuning.precision import bf16_device
 from modelsat.tuning.run import Run
 from modelsat.tuning.store import InstructionStore
 from modelsat.types import FloatArray
@@ -23,6 +24,8 @@ class ExamAttentionRun(Run):
 
     def prepare(self) -> None:
         """See `Run`."""
+        if bf16_device():
+            self.backbone.to(torch.bfloat16)
         self.tuning = self._store(self.data.tuning)
         self.validation = self._store(self.data.validation)
         self.network = ExamAttentionNetwork(
@@ -81,7 +84,6 @@ class ExamAttentionRun(Run):
             part.stems(),
             backbone=self.backbone,
             encoder=self.encoder,
-            statistics=self.statistics,
             tokens=self.config.tokens,
             frozen_layers=self.config.frozen_layers,
             folder=self.cache,

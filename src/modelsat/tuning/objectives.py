@@ -15,6 +15,7 @@ from modelsat.network.cards import CardBatch, ExamStatistics
 from modelsat.network.prompted import PromptedNetwork, Representations
 from modelsat.network.sat import ExamAttentionNetwork
 from modelsat.tuning.losses import homogeneous_loss, outcome_loss, ranking_loss
+from modelsat.tuning.precision import full_precision
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.samples import draw_candidates, homogeneous_groups, pair_weights
 from modelsat.types import FloatArray
@@ -111,10 +112,11 @@ class ExamAttentionObjective:
             weights=torch.from_numpy(drawn.cards.weights),
             keys=self.network.keys(),
         )
-        base, attended, _ = self.network(pooled, text, cards)
         scores = drawn.scores(learnt.scores[rows], learnt.categories[rows])
-        # Each head learns by itself; only their scores are averaged.
-        return combined_loss(base + attended, scores, drawn.cards.levels, self.recipe, rng)
+        with full_precision():
+            base, attended, _ = self.network(pooled.float(), text, cards)
+            # Each head learns by itself; only their scores are averaged.
+            return combined_loss(base + attended, scores, drawn.cards.levels, self.recipe, rng)
 
 
 class PromptedObjective:
@@ -163,9 +165,10 @@ class PromptedObjective:
         self.network.train()
         stem = bool(rng.random() < self.recipe.stem_share)
         logits = self.network([self.tokens[stem][row] for row in rows], self.representations)
-        return combined_loss(
-            logits[None], self.learnt.scores[rows], self.learnt.cards.levels, self.recipe, rng
-        )
+        with full_precision():
+            return combined_loss(
+                logits[None].float(), self.learnt.scores[rows], self.learnt.cards.levels, self.recipe, rng
+            )
 
 
 def combined_loss(

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelsat.network.backbone import Backbone, causal_visibility
-from modelsat.network.cards import ExamStatistics
+from modelsat.network.backbone import Backbone, causal_visibility, pad
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.sat import pool
 from modelsat.network.weights import weights_identity
+from modelsat.tuning.precision import backbone_precision
 from modelsat.tuning.states import StateCache, fill_states, token_key
 
 Progress = Callable[[str, int, int], None]
@@ -28,10 +28,9 @@ class InstructionStore:
         stems: Without.
         backbone: The backbone; adapters may be added after construction.
         encoder: The sentence encoder.
-        statistics: Of the exam.
         tokens: Token budget.
         frozen_layers: Layers whose states are cached.
-        folder: Cache folder.
+        folder: Cache folder of this backbone and token budget; sentence embeddings, which know of neither, go beside it.
         progress: Called with (what, done, in all).
     """
 
@@ -42,14 +41,12 @@ class InstructionStore:
         *,
         backbone: Backbone,
         encoder: TextEncoder,
-        statistics: ExamStatistics,
         tokens: int,
         frozen_layers: int,
         folder: Path,
         progress: Progress,
     ) -> None:
         self.backbone = backbone
-        self.statistics = statistics
         self.frozen_layers = frozen_layers
         self.folder = folder
         self._progress = progress
@@ -58,15 +55,7 @@ class InstructionStore:
             True: [backbone.tokenize(stem, budget=tokens) for stem in stems],
         }
         self.lengths = np.array([len(ids) for ids in self._tokens[False]])
-        self._states = StateCache(folder / f"states-{frozen_layers}")
-        sequences = [*self._tokens[False], *self._tokens[True]]
-        fill_states(
-            self._states,
-            backbone,
-            sequences,
-            stop=frozen_layers,
-            progress=lambda done, total: progress("states of the frozen layers", done, total),
-        )
+        self._states = self._frozen_states() if frozen_layers else None
         self._embeddings = {
             False: self.embed(encoder, texts),
             True: self.embed(encoder, stems),
@@ -78,13 +67,27 @@ class InstructionStore:
 
     def pooled(self, rows: NDArray[np.intp], *, stem: bool) -> Tensor:
         """[row, 2 hidden] pooled final states through the tuned layers, with gradients."""
-        states, lengths = self._states.read([self._tokens[stem][row] for row in rows])
-        present = torch.arange(states.shape[1])[None] < lengths[:, None]
-        positions = torch.arange(states.shape[1])[None].expand(len(states), -1)
-        final = self.backbone.run(
-            states, positions=positions, visible=causal_visibility(present), start=self.frozen_layers
+        sequences = [self._tokens[stem][row] for row in rows]
+        batch = pad(sequences)
+        with backbone_precision():
+            final = self.backbone.run(
+                self.backbone.embed(batch.ids) if self._states is None else self._states.read(sequences)[0],
+                positions=torch.arange(batch.ids.shape[1])[None].expand(len(rows), -1),
+                visible=causal_visibility(batch.present),
+                start=self.frozen_layers,
+            )
+        return pool(final.float(), batch.lengths)
+
+    def _frozen_states(self) -> StateCache:
+        states = StateCache(self.folder / f"states-{self.frozen_layers}")
+        fill_states(
+            states,
+            self.backbone,
+            [*self._tokens[False], *self._tokens[True]],
+            stop=self.frozen_layers,
+            progress=lambda done, total: self._progress("states of the frozen layers", done, total),
         )
-        return pool(final, lengths)
+        return states
 
     @torch.no_grad()
     def all_pooled(self, what: str) -> Tensor:
@@ -120,7 +123,7 @@ class InstructionStore:
         identity = weights_identity(
             (name, value.detach().float().cpu().numpy()) for name, value in encoder.model.named_parameters()
         )
-        cache = StateCache(self.folder / f"embeddings-{encoder.pooling}-{identity[:16]}")
+        cache = StateCache(self.folder.parent / f"embeddings-{encoder.pooling}-{identity[:16]}")
         read = [(encoder.prefix + text).encode("utf-8", "replace") for text in texts]
         keys = [hashlib.sha256(text).hexdigest()[:24] for text in read]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelsat.tuning.precision import bf16_device
 from modelsat.tuning.recipe import Recipe
 
 Log = Callable[[dict[str, Any]], None]
@@ -57,9 +58,7 @@ class Trainer:
         self.recipe = recipe
         self.folder = folder
         self.log = log
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-        )
+        self.accelerator = Accelerator(mixed_precision="bf16" if bf16_device() else "no")
 
     def run(
         self, objective: Objective, *, stage: int, epochs: int, batch: int, after_epoch: Callable[[int], None]
