@@ -37,6 +37,11 @@ SMALL = replace(
 def small_effort() -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EFFORTS, "full", SMALL)
+        # Tuning variants needs real weights; it has tests of its own.
+        patch.setattr(
+            "modelsat.bench.suite.SECTIONS",
+            tuple(section for section in SECTIONS if section.name != "ablation"),
+        )
         # How well anything is learnt is not what is tested here.
         patch.setattr("modelsat.routing.learner_baselines._STEPS", 50)
         patch.setattr("modelsat.bench.embedding_router._STEPS", 60)
@@ -74,7 +79,7 @@ def result(setup: Setup) -> BenchmarkResult:
 
 
 def test_every_table_is_there_but_those_of_the_network(result: BenchmarkResult) -> None:
-    assert {table.name for table in result.tables} == set(COLUMNS) - {"overhead"}
+    assert {table.name for table in result.tables} == set(COLUMNS) - {"overhead", "ablation"}
     assert result.tables[0].name == "leakage"
     assert all(table.rows for table in result.tables)
 

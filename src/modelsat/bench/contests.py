@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -32,13 +33,17 @@ class Contests:
         effort: Sizes of the suite.
         split: `development` routes validation instructions, `test` those of the final test.
         seed: Of everything random.
+        folder: Keeps what takes long, so that a killed run goes on; None keeps nothing.
     """
 
-    def __init__(self, setup: Setup, *, effort: Effort, split: Split, seed: int) -> None:
+    def __init__(
+        self, setup: Setup, *, effort: Effort, split: Split, seed: int, folder: Path | None = None
+    ) -> None:
         self.setup = setup
         self.effort = effort
         self.split: Split = split
         self.seed = seed
+        self.folder = folder
         self.progress: StepProgress = lambda step, done, total: None
         self._part: Part = "validation" if split == "development" else "test"
 

@@ -63,6 +63,19 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "gadgets": ("gadget", "zoo", "success_rate", "rate_without"),
     "reliability": ("candidates", "bin_low", "bin_high", "predicted", "observed", "count"),
     "choices": ("zoo", "subject", "candidate", "share"),
+    "ablation": (
+        "study",
+        "variant",
+        "layers",
+        "tokens",
+        "learnt",
+        "n",
+        "auc_seen",
+        "auc_unseen",
+        "gain",
+        "gain_low",
+        "gain_high",
+    ),
     "leakage": ("check", "compared", "found"),
 }
 

@@ -26,6 +26,8 @@ from modelsat.network.exam_scorer import ExamAttentionScorer
 
 # What is going on, share of the whole work done.
 SuiteProgress = Callable[[str, float], None]
+# Share of a section that the suite would not have run.
+_ASKED_FOR = 0.5
 _PACKAGES = ("modelsat", "numpy", "scikit-learn", "torch", "transformers", "onnxruntime")
 
 
@@ -37,7 +39,7 @@ class Section:
         name: What a user asks for it by.
         told: What it does, for the progress bar.
         compute: Its tables.
-        work: Share of the whole suite's time, by suite; roughly.
+        work: Share of the whole suite's time, by suite; roughly. A suite without it runs it only when asked.
     """
 
     name: str
@@ -66,7 +68,7 @@ def run_suite(
         seed: Of samples, fits, shuffles and bootstraps.
         command: To be told with the result.
         folder: Where finished sections are kept; None keeps none.
-        only: Names of sections; all by default.
+        only: Names of sections; all that belong to the suite by default.
         progress: Told what is going on, and the share of the work that is done.
 
     Raises:
@@ -76,8 +78,8 @@ def run_suite(
     if unknown:
         known = ", ".join(section.name for section in SECTIONS)
         raise DataError(f"there is no section {unknown[0]!r}; the benchmark has {known}.")
-    wanted = [section for section in SECTIONS if not only or section.name in (*only, SECTIONS[0].name)]
-    contests = Contests(setup, effort=EFFORTS[suite], split=split, seed=seed)
+    wanted = [section for section in SECTIONS if _is_wanted(section, suite, only)]
+    contests = Contests(setup, effort=EFFORTS[suite], split=split, seed=seed, folder=folder)
     frame = BenchmarkResult(
         suite=suite,
         split=split,
@@ -93,11 +95,11 @@ def run_suite(
         seconds=0.0,
     )
     kept = None if folder is None else folder / _identity(setup, suite, split, seed)
-    whole = sum(section.work[suite] for section in wanted)
+    whole = sum(section.work.get(suite, _ASKED_FOR) for section in wanted)
     done, parts = 0.0, []
     for section in wanted:
         path = None if kept is None else kept / f"{section.name}.json"
-        share = section.work[suite] / whole
+        share = section.work.get(suite, _ASKED_FOR) / whole
         contests.progress = _within(progress, section.told, done, share)
         if path is not None and path.exists():
             parts.append(BenchmarkResult.load(path))
@@ -114,6 +116,12 @@ def run_suite(
         method_notes={name: note for part in parts for name, note in part.method_notes.items()},
         seconds=round(sum(part.seconds for part in parts), 1),
     )
+
+
+def _is_wanted(section: Section, suite: Suite, only: Sequence[str]) -> bool:
+    if only:
+        return section.name in only or section is SECTIONS[0]
+    return suite in section.work
 
 
 def _computed(section: Section, contests: Contests, frame: BenchmarkResult) -> BenchmarkResult:
@@ -241,6 +249,20 @@ def _overhead(contests: Contests) -> list[Table]:
     ]
 
 
+def _ablation(contests: Contests) -> list[Table]:
+    from modelsat.bench.ablation import ablation_table
+
+    return [
+        ablation_table(
+            contests.setup,
+            contests.core,
+            folder=None if contests.folder is None else contests.folder / "ablation",
+            seed=contests.seed,
+            progress=contests.report,
+        )
+    ]
+
+
 SECTIONS = (
     Section(name="leakage", told="Checking for leaks", compute=_leakage, work={"quick": 0.06, "full": 0.01}),
     Section(name="zoos", told="Choosing in zoos", compute=_zoos, work={"quick": 0.40, "full": 0.50}),
@@ -268,4 +290,5 @@ SECTIONS = (
         name="coverage", told="Covering the strongest", compute=_coverage, work={"quick": 0.01, "full": 0.01}
     ),
     Section(name="overhead", told="Timing layouts", compute=_overhead, work={"quick": 0.1, "full": 0.05}),
+    Section(name="ablation", told="Tuning variants", compute=_ablation, work={"full": 0.5}),
 )

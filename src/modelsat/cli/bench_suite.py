@@ -89,6 +89,10 @@ def bench(
     from modelsat.bench.requirements import Requirement, failures
 
     requirements = [Requirement.parse(text) for text in require or ()]
+    if folder is not None and plots:
+        from modelsat.bench.reporting.canvas import require_plots
+
+        require_plots()
     result = _run(
         suite=_one_of("--suite", suite, SUITES),
         split=_one_of("--split", split, SPLITS),

@@ -30,7 +30,8 @@ class InstructionStore:
         encoder: The sentence encoder.
         tokens: Token budget.
         frozen_layers: Layers whose states are cached.
-        folder: Cache folder of this backbone and token budget; sentence embeddings, which know of neither, go beside it.
+        folder: Cache folder of this backbone and token budget; sentence embeddings, which depend on neither, go
+            beside it.
         progress: Called with (what, done, in all).
     """
 

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from modelsat.bench import methods
 from modelsat.bench.results import MEAN_ZOO, BenchmarkResult, Cell
 
 Role = Literal["own", "variant", "control", "bound", "rival"]
 Row = Mapping[str, Cell]
 
-OWN = "Model-SAT"
+OWN = methods.MODEL_SAT
+ORACLE = methods.ORACLE
+RANDOM = methods.RANDOM
 BEST_SINGLE = "best single"
-ORACLE = "oracle"
-RANDOM = "random"
 
 # The part that a headline speaks of, the first that a result has.
 _HEADLINE_PARTS = ("pooled", "validation", "test")

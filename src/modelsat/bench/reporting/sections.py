@@ -81,6 +81,12 @@ SECTIONS: tuple[Section, ...] = (
         "tries to pull instructions to the dearest candidate.",
     ),
     Section(
+        tables=("ablation",),
+        heading="What each part is worth",
+        reading="The router with one part changed, each variant tuned alike on a sample. Rows compare within a study "
+        "only, and with few instructions an interval is wide.",
+    ),
+    Section(
         tables=("leakage",),
         heading="Leakage",
         reading="Checked before anything else: what is shared between exam, tuning and held-out data must be "
