@@ -1,6 +1,7 @@
 """`modelsat route`, `demo` and what all commands share, with a real scorer that needs no weights."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_the_demo_fits_in_100_columns(zoo: Path) -> None:
     assert "instructions over 3 candidates" in result.stdout
     rows = json.loads(runner.invoke(app, ["demo", "--zoo", str(zoo), "--json"]).stdout)
     assert len(rows) >= 20
+    assert {row["candidate"] for row in rows} == {"fair"}  # the cheapest that is good enough
+
+
+def test_the_demo_tells_what_its_choices_cost(zoo: Path) -> None:
+    best = runner.invoke(app, ["demo", "--zoo", str(zoo), "--policy", "best"]).stdout
+    spent, most = re.search(
+        r"Expected price: ([\d.]+); always asking the likeliest candidate: ([\d.]+)", best
+    ).groups()  # type: ignore[union-attr]
+    assert spent == most
+    cheap = runner.invoke(app, ["demo", "--zoo", str(zoo)]).stdout
+    assert f"always asking the likeliest candidate: {most}" in cheap
+    assert f"Expected price: {most};" not in cheap
 
 
 def test_help_lists_every_command_without_torch_or_numpy() -> None:

@@ -1,6 +1,7 @@
 """`modelsat demo`: the main job on some twenty instructions."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 TASKS_SHOWN = 2
+# Under `best` the strongest candidate of a zoo gets nearly everything; this shows what easy requests need.
+POLICY = "cheapest-above=0.6"
 
 INSTRUCTIONS = (
     "Which vitamin does human skin make when the sun shines on it?",
@@ -47,7 +50,7 @@ INSTRUCTIONS = (
 def demo(
     zoo: ZooOption = None,
     checkpoint: CheckpointOption = None,
-    policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = "best",
+    policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = POLICY,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Route some twenty instructions across the shipped zoo."""
@@ -77,8 +80,22 @@ def demo(
     target.print(table)
     target.print(
         f"{len(routed)} instructions over {len(router.zoo)} candidates in {total - loaded:.1f} s, "
-        f"after {loaded:.1f} s of loading."
+        f"after {loaded:.1f} s of loading; policy {policy}."
     )
+    if money := _money([decision for _, decision, _ in routed]):
+        target.print(money)
+
+
+def _money(decisions: "Sequence[RoutingDecision]") -> str | None:
+    """What the choices cost beside always asking the likeliest; None where a price is unknown."""
+    chosen = [decision.ranking[0].expected_price for decision in decisions]
+    likeliest = [
+        max(decision.ranking, key=lambda ranked: ranked.probability).expected_price for decision in decisions
+    ]
+    if None in chosen or None in likeliest:
+        return None
+    spent, most = (sum(price for price in prices if price is not None) for prices in (chosen, likeliest))
+    return f"Expected price: {spent:.4f}; always asking the likeliest candidate: {most:.4f}."
 
 
 def _row(number: int, text: str, decision: "RoutingDecision", seconds: float) -> tuple[object, ...]:
