@@ -135,7 +135,7 @@ def test_the_demo_fits_in_100_columns(zoo: Path) -> None:
 def test_the_demo_tells_what_its_choices_cost(zoo: Path) -> None:
     best = runner.invoke(app, ["demo", "--zoo", str(zoo), "--policy", "best"]).stdout
     spent, most = re.search(
-        r"Expected price: ([\d.]+); always asking the likeliest candidate: ([\d.]+)", best
+        r"Expected price: (\d+\.\d+); always asking the likeliest candidate: (\d+\.\d+)", best
     ).groups()  # type: ignore[union-attr]
     assert spent == most
     cheap = runner.invoke(app, ["demo", "--zoo", str(zoo)]).stdout
