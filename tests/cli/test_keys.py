@@ -37,6 +37,11 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(store: Path) 
     assert secret[-43:].encode() not in store.read_bytes()
 
 
+def test_a_key_for_metrics_is_listed_as_one() -> None:
+    keys("create", "prometheus", "--metrics")
+    assert "metrics only" in keys("list")
+
+
 def test_json_holds_the_new_key() -> None:
     made = json.loads(keys("create", "app", "--json"))
     assert made["key"].startswith(f"msat-{made['id']}-")
@@ -47,6 +52,7 @@ def test_json_holds_the_new_key() -> None:
     [
         (["create", "app", "--rpm", "0"], "requests per minute is 0"),
         (["create", "app", "--budget", "nan"], "monthly budget is nan"),
+        (["create", "app", "--metrics", "--rpm", "5"], "asks no candidate"),
         (["create", "app", "--candidate", "nobody", "--zoo", "ZOO"], "no candidate 'nobody'"),
         (["revoke", "nobody"], "no key 'nobody'"),
         (["list", "--store", "mysql://h/d"], "use sqlite or postgresql"),

@@ -18,21 +18,27 @@ class Door:
 
     def __init__(self) -> None:
         self.charged: list[tuple[str | None, float]] = []
+        self.counted: list[tuple[str | None, int]] = []
 
     async def admit(self, authorization: str | None, now: float) -> Caller:
         keys = {
             "Bearer all": Caller(key_id="k1"),
             "Bearer weak": Caller(key_id="k2", allowed_candidates=frozenset({"weak"})),
+            "Bearer metrics": Caller(key_id="k3", metrics=True),
         }
         if authorization not in keys:
             raise GatewayError("no such key", status=401, code="invalid_api_key")
         return keys[authorization]
+
+    def count(self, caller: Caller, more: int, now: float) -> None:
+        self.counted.append((caller.key_id, more))
 
     def charge(self, caller: Caller, cost: float) -> None:
         self.charged.append((caller.key_id, cost))
 
 
 ALL, WEAK = {"authorization": "Bearer all"}, {"authorization": "Bearer weak"}
+METRICS = {"authorization": "Bearer metrics"}
 
 
 async def test_models_are_auto_and_whoever_can_be_called() -> None:
@@ -70,9 +76,11 @@ async def test_a_batch_of_decisions_keeps_its_order() -> None:
         {"messages": messages, "policy": "value=0"},
         {"text": "Three"},
     ]
-    async with running() as client:
-        reply = await client.post("/v1/route", {"requests": requests})
-        bad = await client.post("/v1/route", {"requests": [*requests, {"text": " "}]})
+    async with running(doorkeeper=(door := Door())) as client:
+        reply = await client.post("/v1/route", {"requests": requests}, ALL)
+        bad = await client.post("/v1/route", {"requests": [*requests, {"text": " "}]}, ALL)
+    # Each of them is a request to the key's rate.
+    assert door.counted == [("k1", 2), ("k1", 3)]
     decisions = reply.json()["decisions"]
     assert [decision["candidate"] for decision in decisions] == ["strong", "weak", "strong"]
     assert len({decision["id"] for decision in decisions}) == 3
@@ -121,6 +129,7 @@ async def test_a_key_bounds_who_answers_and_pays() -> None:
         routed = await client.chat(headers=WEAK)
         barred = await client.chat(model="strong", headers=WEAK)
         foreign = await client.chat(metadata={"modelsat": {"candidates": ["strong"]}}, headers=WEAK)
+        decided = await client.post("/v1/route", {"text": "Is this lawful?"}, WEAK)
         models = (await client.get("/v1/models", WEAK)).json()
         await client.chat(headers=ALL)
     assert (nobody.status, nobody.error["code"]) == (401, "invalid_api_key")
@@ -128,9 +137,12 @@ async def test_a_key_bounds_who_answers_and_pays() -> None:
     assert routed.headers["x-modelsat-candidate"] == "weak"
     assert (barred.status, barred.error["type"]) == (403, "permission_error")
     assert (foreign.status, foreign.error["code"]) == (400, "no_candidate")
+    assert "weak; this API key may use no other" in foreign.error["message"]
+    assert "strong" not in foreign.error["message"]
+    assert decided.json()["removed"] == {}
     assert [model["id"] for model in models["data"]] == ["auto", "weak"]
     assert door.charged == [("k2", 0.0), ("k1", pytest.approx(81e-6))]
-    assert [record.key_id for record in client.decisions] == ["k2", "k1"]
+    assert [record.key_id for record in client.decisions] == ["k2", "k2", "k1"]
     assert "authorization" not in client.endpoints.requests[0].headers
 
 
@@ -216,12 +228,13 @@ async def test_metrics_tell_what_was_done_and_nothing_that_clients_made_up() -> 
     assert "nonsense" not in metrics
 
 
-async def test_metrics_are_for_key_holders_unless_opened() -> None:
-    for opened, status in ((False, 401), (True, 200)):
+async def test_metrics_are_for_keys_made_for_them_unless_opened() -> None:
+    for opened, statuses in ((False, [401, 403, 200]), (True, [200, 200, 200])):
         async with running(doorkeeper=Door(), open_metrics=opened) as client:
-            assert (await client.get("/metrics")).status == status
-            assert (await client.get("/metrics", ALL)).status == 200
+            assert [(await client.get("/metrics", key)).status for key in ({}, ALL, METRICS)] == statuses
             assert (await client.get("/healthz")).status == 200
+            chat, models = await client.chat(headers=METRICS), await client.get("/v1/models", METRICS)
+        assert (chat.status, models.status, chat.error["code"]) == (403, 403, "key_not_for_this")
 
 
 class FullJournal:

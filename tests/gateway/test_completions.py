@@ -146,7 +146,8 @@ async def test_a_client_that_leaves_after_the_last_event_was_answered() -> None:
         await task
         assert stream.closed.is_set()
         following = [*chat()["messages"], {"role": "assistant"}, {"role": "user", "content": "And then?"}]
-        assert client.gateway.conversations.answered_by(read_turn(following, "None ")) == "strong"
+        turn = read_turn(following, "None ", key=client.gateway.conversation_key)
+        assert client.gateway.conversations.answered_by(turn) == "strong"
     assert [usage.status for usage in client.usages] == [200]
 
 

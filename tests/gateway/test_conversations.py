@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.gateway.conversations import Conversations, read_turn, stays
+from modelsat.gateway.conversations import Conversations, Turn, stays
+from modelsat.gateway.conversations import read_turn as read_keyed_turn
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.scorer import score_matrix
 from modelsat.types import RankedCandidate
@@ -16,6 +17,10 @@ from tests.gateway.parts import Clock, running
 USER, ANSWER = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}
 NEXT = {"role": "user", "content": "And now?"}
 SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def read_turn(messages: list[dict[str, Any]], owner: str, key: bytes = b"secret") -> Turn | None:
+    return read_keyed_turn(messages, owner, key=key)
 
 
 def ranked(probability: float, price: float = 1.0) -> RankedCandidate:
@@ -42,6 +47,12 @@ def test_conversations_of_others_never_match() -> None:
     assert mine.now != yours.before
     assert len({mine.conversation, yours.conversation, other.conversation}) == 3
     assert read_turn([], "me") is None
+
+
+def test_without_the_key_nobody_can_confirm_a_guess() -> None:
+    kept, guessed = read_turn([USER], "me"), read_turn([USER], "me", key=b"another")
+    assert kept is not None and guessed is not None
+    assert {kept.conversation, kept.now}.isdisjoint({guessed.conversation, guessed.now})
 
 
 def test_turns_are_forgotten_by_age_and_by_number() -> None:

@@ -141,6 +141,25 @@ def test_each_key_has_its_own_rate_and_is_told_when_to_come_back(
     assert isinstance(enter(door, f"Bearer {slow}", NOW + 60), Caller)
 
 
+def test_what_a_request_brings_along_counts_against_the_rate_too(
+    engine: sa.Engine, doors: Callable[..., KeyDoor]
+) -> None:
+    _, key = create_key(engine, name="app", now=NOW, requests_per_minute=4)
+    door = doors()
+    caller = enter(door, f"Bearer {key}")
+    assert isinstance(caller, Caller)
+    door.count(caller, 2, NOW)
+    with pytest.raises(GatewayError) as caught:
+        door.count(caller, 2, NOW + 15)
+    assert (caught.value.status, caught.value.headers()) == (429, {"retry-after": "45"})
+    with pytest.raises(GatewayError, match="5 requests at once are more than") as caught:
+        door.count(caller, 4, NOW + 600)
+    assert (caught.value.status, caught.value.code) == (400, "batch_too_large")
+    # What was refused was not counted.
+    assert isinstance(enter(door, f"Bearer {key}"), Caller)
+    assert enter(door, f"Bearer {key}") == (429, "rate_limit_exceeded")
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     budget=st.floats(0, 10),

@@ -31,6 +31,11 @@ def test_a_key_is_listed_as_it_was_made_and_kept_nowhere(engine: sa.Engine) -> N
     assert key.removeprefix(f"msat-{made.id}-") not in stored
 
 
+def test_a_key_for_metrics_asks_no_candidate(engine: sa.Engine) -> None:
+    made, _ = create_key(engine, name="prometheus", now=1, metrics=True)
+    assert [key.metrics for key in list_keys(engine)] == [made.metrics] == [True]
+
+
 def test_a_key_is_recognised_by_its_hash_only(engine: sa.Engine) -> None:
     _, first = create_key(engine, name="first", now=1)
     _, second = create_key(engine, name="second", now=2)
@@ -66,6 +71,8 @@ def test_a_revoked_key_stays_listed_and_frees_its_name(engine: sa.Engine) -> Non
         ({"monthly_budget": math.nan}, "monthly budget is nan"),
         ({"monthly_budget": math.inf}, "monthly budget is inf"),
         ({"candidates": []}, "at least one"),
+        ({"metrics": True, "monthly_budget": 1.0}, "asks no candidate"),
+        ({"metrics": True, "candidates": ["a"]}, "asks no candidate"),
         ({"candidates": ["a", ""]}, "'' is no name"),
         ({"candidates": ["a\x00"]}, "is no name"),
     ],

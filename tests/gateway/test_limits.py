@@ -42,6 +42,22 @@ def test_who_waits_as_told_is_let_in(limit: int, now: float) -> None:
     assert window.admit(now + wait + 1e-3) == 0
 
 
+@given(limit=st.integers(1, 8), gaps=gaps, sizes=st.lists(st.integers(1, 8), min_size=60, max_size=60))
+def test_a_batch_is_counted_whole_or_not_at_all(limit: int, gaps: list[float], sizes: list[int]) -> None:
+    window, now, admitted = RequestWindow(limit), 0.0, list[float]()
+    for gap, size in zip(gaps, sizes, strict=False):
+        now, requests = now + gap, min(size, limit)
+        recent = [moment for moment in admitted if moment + 60 > now]
+        wait = window.admit(now, requests)
+        if wait == 0:
+            assert len(recent) + requests <= limit
+            admitted += [now] * requests
+        else:
+            later = now + wait
+            assert len([moment for moment in recent if moment + 60 > later + 1e-6]) + requests <= limit
+            assert len(recent) + requests > limit
+
+
 def test_a_clock_set_back_locks_nobody_out() -> None:
     window = RequestWindow(1)
     assert window.admit(10_000) == 0

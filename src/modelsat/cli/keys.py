@@ -50,6 +50,9 @@ def create(
             "--candidate", help="A candidate it may use (default: all); repeat.", show_default=False
         ),
     ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="A key that reads /metrics, and does nothing else.")
+    ] = False,
     zoo: Annotated[
         Path | None,
         typer.Option("--zoo", metavar="FILE", help="Check candidates against this zoo.", show_default=False),
@@ -73,6 +76,7 @@ def create(
             requests_per_minute=rpm,
             monthly_budget=budget,
             candidates=candidate or None,
+            metrics=metrics,
         )
     if as_json:
         print_json({"key": key, **_object(made)})
@@ -103,7 +107,7 @@ def list_(store: StoreOption = None, as_json: JsonOption = False) -> None:
                 "any" if key.requests_per_minute is None else key.requests_per_minute,
                 "any" if key.monthly_budget is None else f"{key.monthly_budget:g}",
                 f"{spent.get(key.id, 0.0):.4g}",
-                "all" if key.candidates is None else ", ".join(key.candidates),
+                "metrics only" if key.metrics else ", ".join(key.candidates or ["all"]),
             )
             for key in keys
         ],

@@ -88,6 +88,7 @@ def _serve(settings: "GatewaySettings") -> None:
     from modelsat.gateway.serving import is_loopback, log_as_json, require_loopback, run
     from modelsat.gateway.store.database import store_url, using_store
     from modelsat.gateway.store.journal import StoreJournal
+    from modelsat.gateway.store.secret import store_secret
 
     fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
 
@@ -110,6 +111,7 @@ def _serve(settings: "GatewaySettings") -> None:
             journal=StoreJournal(engine),
             doorkeeper=door,
             transport=EndpointTransport(),
+            conversation_key=store_secret(engine, "conversations"),
         )
         log_as_json()
         say(

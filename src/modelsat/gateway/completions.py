@@ -76,7 +76,8 @@ class Completions:
             fleet = gateway.fleet
             turn = None
             if gateway.settings.sticky:
-                turn = read_turn(request.messages, f"{exchange.caller.key_id} {request.user}")
+                owner = f"{exchange.caller.key_id} {request.user}"
+                turn = read_turn(request.messages, owner, key=gateway.conversation_key)
             order = await self._decide(exchange, request, turn, fleet)
             try:
                 await gateway.relay.carry_out(

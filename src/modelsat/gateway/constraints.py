@@ -11,6 +11,7 @@ from modelsat.gateway.errors import GatewayError
 from modelsat.types import Candidate
 
 NAMES_SHOWN = 8
+NOT_ALLOWED = "not allowed for this API key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ Check = Callable[[Candidate, Demand], str | None]
 
 def _key(candidate: Candidate, demand: Demand) -> str | None:
     barred = demand.allowed is not None and candidate.name not in demand.allowed
-    return "not allowed for this API key" if barred else None
+    return NOT_ALLOWED if barred else None
 
 
 def _priced(candidate: Candidate, demand: Demand) -> str | None:
@@ -101,6 +102,11 @@ def removed_by_constraints(candidates: Sequence[Candidate], demand: Demand) -> d
     return removed
 
 
+def shown(removed: Mapping[str, str]) -> dict[str, str]:
+    """What a client may be told of who was removed: candidates that its key may not use are not named to it."""
+    return {name: reason for name, reason in removed.items() if reason != NOT_ALLOWED}
+
+
 def require_one(candidates: Sequence[Candidate], removed: Mapping[str, str]) -> None:
     """Refuse a request that nobody can take.
 
@@ -110,11 +116,13 @@ def require_one(candidates: Sequence[Candidate], removed: Mapping[str, str]) -> 
     if any(candidate.name not in removed for candidate in candidates):
         return
     by_reason: dict[str, list[str]] = {}
-    for name, reason in removed.items():
+    for name, reason in shown(removed).items():
         by_reason.setdefault(reason, []).append(name)
     parts = [f"{reason}: {_listed(names)}" for reason, names in by_reason.items()]
+    if NOT_ALLOWED in removed.values():
+        parts.append("this API key may use no other")
     raise GatewayError(
-        f"No candidate can take this request. {'; '.join(parts) or 'The zoo is empty'}.",
+        f"No candidate can take this request ({'; '.join(parts) or 'the zoo is empty'}).",
         status=400,
         code="no_candidate",
     )

@@ -1,7 +1,8 @@
 """Conversations stay with their candidate, unless another is better by a margin.
 
 A request is the next turn of an earlier one if its messages up to the last answer are that request's messages: nothing
-is asked of the client, and nothing but hashes is kept.
+is asked of the client, and nothing but hashes is kept. They are keyed: who has them and guesses a conversation cannot
+confirm the guess without the key.
 """
 
 import hashlib
@@ -34,19 +35,20 @@ class Turn:
     now: str
 
 
-def read_turn(messages: Sequence[Mapping[str, Any]], owner: str) -> Turn | None:
+def read_turn(messages: Sequence[Mapping[str, Any]], owner: str, *, key: bytes) -> Turn | None:
     """Hash a chat; None where there are no messages.
 
     Args:
         messages: The chat.
         owner: Whose conversation it is; those of others never match.
+        key: Of the hashes, up to 64 bytes.
     """
     if not messages:
         return None
     roles = [message.get("role") for message in messages]
     answers = [index for index, role in enumerate(roles) if role == "assistant"]
     first_user = roles.index("user") if "user" in roles else len(roles) - 1
-    state = hashlib.blake2b(owner.encode(errors="surrogatepass"), digest_size=_HASH_BYTES)
+    state = hashlib.blake2b(owner.encode(errors="surrogatepass"), key=key, digest_size=_HASH_BYTES)
     conversation, before = "", None
     for index, message in enumerate(messages):
         if answers and index == answers[-1]:

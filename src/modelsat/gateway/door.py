@@ -109,6 +109,21 @@ class KeyDoor:
         self._count(key, now)
         return known.caller
 
+    def count(self, caller: Caller, more: int, now: float) -> None:
+        """Count the requests that one brought along; see `Doorkeeper`."""
+        known = None if caller.key_id is None else self._known.get(caller.key_id)
+        if known is None or not more:
+            return
+        limit = known.key.requests_per_minute
+        if limit is not None and more >= limit:
+            raise GatewayError(
+                f"{more + 1} requests at once are more than API key {known.key.id} may send in a minute ({limit}); "
+                "send fewer.",
+                status=400,
+                code="batch_too_large",
+            )
+        self._count(known.key, now, more)
+
     def charge(self, caller: Caller, cost: float) -> None:
         """Count an answer's cost against the caller's budget."""
         if caller.key_id is not None:
@@ -162,13 +177,13 @@ class KeyDoor:
             )
         return known
 
-    def _count(self, key: ApiKey, now: float) -> None:
+    def _count(self, key: ApiKey, now: float, requests: int = 1) -> None:
         if key.requests_per_minute is None:
             return
         window = self._windows.get(key.id)
         if window is None:
             window = self._windows[key.id] = RequestWindow(key.requests_per_minute)
-        wait = window.admit(now)
+        wait = window.admit(now, requests)
         if wait > 0:
             raise GatewayError(
                 f"API key {key.id} may send {key.requests_per_minute} requests a minute; try again in {wait:.0f} s.",
@@ -191,5 +206,10 @@ class KeyDoor:
 
 def _known(key: ApiKey, secret_hash: str) -> _Known:
     allowed = None if key.candidates is None else frozenset(key.candidates)
-    caller = Caller(key_id=key.id, allowed_candidates=allowed, priced_only=key.monthly_budget is not None)
+    caller = Caller(
+        key_id=key.id,
+        allowed_candidates=allowed,
+        priced_only=key.monthly_budget is not None,
+        metrics=key.metrics,
+    )
     return _Known(key=key, secret_hash=secret_hash, caller=caller)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from secrets import token_bytes
 
 import httpx
 import numpy as np
@@ -44,6 +45,7 @@ class Gateway:
         journal: Where records go.
         doorkeeper: Who may come in.
         transport: What carries requests to endpoints.
+        conversation_key: Of the hashes that tell conversations; up to 64 bytes.
         clock: Seconds that never go back.
         now: Seconds since 1970.
     """
@@ -53,6 +55,7 @@ class Gateway:
     journal: Journal
     doorkeeper: Doorkeeper
     transport: httpx.AsyncBaseTransport
+    conversation_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     telemetry: Telemetry = field(default_factory=Telemetry, init=False)
@@ -125,12 +128,16 @@ class Gateway:
         await self.upstream.close()
         await self.journal.close()
 
-    async def admit(self, scope: Scope) -> Caller:
+    async def admit(self, scope: Scope, *, metrics: bool = False) -> Caller:
         """Let a request in.
+
+        Args:
+            scope: The request.
+            metrics: Whether it wants to read metrics, which keys are made for.
 
         Raises:
             GatewayError: 401, 403 or 429, as the doorkeeper says; 403 for a foreign name of this machine where
-                there are no keys.
+                there are no keys, and for a key that was made for something else.
         """
         if self.doorkeeper.open:
             # A page in a browser may give this machine a name of its own and then read answers as from its site.
@@ -142,7 +149,17 @@ class Gateway:
                     status=403,
                     code="host_not_allowed",
                 )
-        return await self.doorkeeper.admit(first(scope["headers"], b"authorization"), self.now())
+        caller = await self.doorkeeper.admit(first(scope["headers"], b"authorization"), self.now())
+        if caller.key_id is not None and caller.metrics != metrics:
+            told = (
+                "reads /metrics only"
+                if caller.metrics
+                else "may not read /metrics (modelsat keys create --metrics)"
+            )
+            raise GatewayError(
+                f"API key {caller.key_id} {told}; use another key.", status=403, code="key_not_for_this"
+            )
+        return caller
 
     def breaker(self, candidate: Candidate) -> Breaker:
         """The breaker of a candidate at its endpoint; a new endpoint begins anew."""

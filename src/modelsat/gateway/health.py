@@ -32,7 +32,7 @@ class Health:
         """All metrics, as Prometheus reads them."""
         try:
             if not self._gateway.settings.open_metrics:
-                await self._gateway.admit(request.scope)
+                await self._gateway.admit(request.scope, metrics=True)
         except GatewayError as error:
             return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
         return Response(self._gateway.telemetry.exposition(), media_type=CONTENT_TYPE)

@@ -36,6 +36,7 @@ class ApiKey:
         requests_per_minute: Most requests in any 60 seconds; None: any number.
         monthly_budget: Most money in a calendar month (UTC), in the unit of the zoo's prices; None: any amount.
         candidates: Names of the candidates that it may use; None: all.
+        metrics: Whether it reads metrics, and does nothing else.
     """
 
     id: str
@@ -45,10 +46,16 @@ class ApiKey:
     requests_per_minute: int | None = None
     monthly_budget: float | None = None
     candidates: tuple[str, ...] | None = None
+    metrics: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable():
             raise DataError(f"key name {self.name!r}: write at least one letter, and no control characters.")
+        limits = (self.requests_per_minute, self.monthly_budget, self.candidates)
+        if self.metrics and any(limit is not None for limit in limits):
+            raise DataError(
+                f"key {self.name}: one that reads metrics asks no candidate; leave rate, budget and candidates out."
+            )
         limit = self.requests_per_minute
         if limit is not None and not 1 <= limit <= MAX_REQUESTS_PER_MINUTE:
             raise DataError(
@@ -91,6 +98,7 @@ def create_key(
     requests_per_minute: int | None = None,
     monthly_budget: float | None = None,
     candidates: Sequence[str] | None = None,
+    metrics: bool = False,
 ) -> tuple[ApiKey, str]:
     """Make a key.
 
@@ -101,6 +109,7 @@ def create_key(
         requests_per_minute: See `ApiKey`.
         monthly_budget: See `ApiKey`.
         candidates: See `ApiKey`.
+        metrics: See `ApiKey`.
 
     Returns:
         What is known of it, and the key itself, which is not kept anywhere.
@@ -115,6 +124,7 @@ def create_key(
         requests_per_minute=requests_per_minute,
         monthly_budget=monthly_budget,
         candidates=None if candidates is None else tuple(dict.fromkeys(candidates)),
+        metrics=metrics,
     )
     key = f"msat-{made.id}-{secrets.token_urlsafe(SECRET_BYTES)}"
     with writing(engine) as connection:

@@ -26,23 +26,25 @@ class RequestWindow:
         self.limit = limit
         self._admitted: deque[float] = deque(maxlen=limit)
 
-    def admit(self, now: float) -> float:
-        """Count a request in, if it fits.
+    def admit(self, now: float, requests: int = 1) -> float:
+        """Count requests in, if they all fit.
 
         Args:
-            now: The time of the request.
+            now: Their time.
+            requests: How many; not more than the limit.
 
         Returns:
-            0 if it was counted in; else the seconds after which one will fit.
+            0 if they were counted in; else the seconds after which they will fit.
         """
         # After a clock was set back, the time to come must not count as the last minute.
         while self._admitted and self._admitted[-1] > now:
             self._admitted.pop()
-        if len(self._admitted) == self.limit:
-            wait = self._admitted[0] + MINUTE_S - now
+        over = len(self._admitted) + requests - self.limit
+        if over > 0:
+            wait = self._admitted[over - 1] + MINUTE_S - now
             if wait > 0:
                 return wait
-        self._admitted.append(now)
+        self._admitted.extend([now] * requests)
         return 0.0
 
 

@@ -140,11 +140,13 @@ class Caller:
         key_id: The API key's id; None where no keys are configured.
         allowed_candidates: Names of the candidates that this key may use; None for all.
         priced_only: Whether candidates without prices are out of reach, because the key has a budget.
+        metrics: Whether this key reads metrics, and does nothing else.
     """
 
     key_id: str | None = None
     allowed_candidates: frozenset[str] | None = None
     priced_only: bool = False
+    metrics: bool = False
 
 
 class Doorkeeper(Protocol):
@@ -165,6 +167,14 @@ class Doorkeeper(Protocol):
         Raises:
             GatewayError: 401 without a valid key, 403 for one that was revoked or has spent its budget, 429 with
                 `retry_after` above its rate.
+        """
+        ...
+
+    def count(self, caller: Caller, more: int, now: float) -> None:
+        """Count the requests that one brought along, beside itself, against its key's rate.
+
+        Raises:
+            GatewayError: 429 with `retry_after` where they are above the rate now; 400 where they always will be.
         """
         ...
 

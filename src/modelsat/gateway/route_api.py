@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelsat.errors import DataError
 from modelsat.gateway.asgi import Scope
-from modelsat.gateway.constraints import Demand
+from modelsat.gateway.constraints import Demand, shown
 from modelsat.gateway.decide import Choice, Eligible, find_eligible, reasons_of, routed_choice
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.exchange import new_decision_id, recorded_ranking
@@ -71,6 +71,7 @@ class RouteApi:
         settings, fleet = self._gateway.settings, self._gateway.fleet
         batch = "requests" in members
         forms = read_form(members, RouteBatchForm).requests if batch else [read_form(members, RouteForm)]
+        self._gateway.doorkeeper.count(caller, len(forms) - 1, self._gateway.now())
         asked = [
             self._read(form, caller, fleet, where=f"requests[{number}]: " if batch else "")
             for number, form in enumerate(forms)
@@ -150,7 +151,7 @@ def _decision(record: DecisionRecord, choice: Choice, reasons: tuple[str, ...]) 
             }
             for line in record.ranking
         ],
-        "removed": dict(choice.removed),
+        "removed": shown(choice.removed),
         "reasons": list(reasons),
         "tasks": [{"task": task, "weight": weight} for task, weight in choice.tasks],
         "route_ms": round(record.route_ms, 1),

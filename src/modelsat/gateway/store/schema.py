@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData()
@@ -33,6 +34,15 @@ keys = Table(
     Column("monthly_budget", Double),
     # Names of candidates; null allows all.
     Column("candidates", JSON(none_as_null=True)),
+    Column("metrics", Boolean, nullable=False, server_default=false()),
+)
+
+# Random values that all processes of one store share, such as the key of the hashes of conversations.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
 )
 
 # One row per process that charges: each writes its own running total, so that a write that is repeated
