@@ -5,6 +5,7 @@ import pytest
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import write_card
+from modelsat.capability.run import ExamRun
 from modelsat.capability.zoo import ModelZoo
 from modelsat.capability.zoo_file import add_entry, register, remove_entry
 from modelsat.errors import DataError
@@ -43,6 +44,17 @@ def zoo_file(tmp_path: Path) -> Path:
     path = tmp_path / "zoo.toml"
     path.write_text(ZOO)
     return path
+
+
+def test_a_zoo_that_is_saved_keeps_how_its_exams_were_sat(zoo_file: Path, tmp_path: Path) -> None:
+    run = ExamRun(endpoint="http://test/v1", model="small-8b", max_tokens=64, answers=2, cost=0.25)
+    write_card(zoo_file.parent / "cards" / "small.json", _profile("small"), run)
+    zoo = ModelZoo.load(zoo_file)
+    zoo.add("third", zoo_file.parent / "cards" / "small.json")
+    zoo.select(["third", "small", "big"]).save(tmp_path / "copy" / "zoo.toml")
+    copy = ModelZoo.load(tmp_path / "copy" / "zoo.toml")
+    assert [dict(copy.runs(name)) for name in copy] == [{"toy": run}, {"toy": run}, {}]
+    assert copy.profiles == zoo.select(["third", "small", "big"]).profiles
 
 
 def test_a_zoo_file_is_read_with_its_cards(zoo_file: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from modelsat.capability.card import read_card, read_run, write_card
+from modelsat.capability.card import read_card, read_sat_card, write_card
 from modelsat.capability.run import ExamRun, Spread, accuracy_interval, wilson
 from modelsat.capability.zoo import ModelZoo
 from modelsat.capability.zoo_file import add_entry
@@ -58,13 +58,13 @@ def test_a_card_keeps_how_its_exam_was_sat(tmp_path: Path) -> None:
     write_card(path, profile, RUN)
     assert read_card(path) == profile
     # Every task's interval stands with the task; those of the run alone come back with it.
-    assert read_run(path) == RUN
+    assert read_sat_card(path)[1] == RUN
     law, physics = json.loads(path.read_text())["tasks"]
     assert (law["interval"], law["estimated"]) == ([0.4, 0.9], True)
     assert physics["interval"] == [round(end, 4) for end in wilson(0.5, 10)]
     plain = tmp_path / "plain.json"
     write_card(plain, card("ours", 6))
-    assert read_run(plain) is None
+    assert read_sat_card(plain)[1] is None
 
 
 def test_a_misspelt_setting_of_the_run_is_noticed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from modelsat.capability.card import read_card, read_run
+from modelsat.capability.card import read_card, read_sat_card
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.exam import app
 from modelsat.exam import session
@@ -62,7 +62,7 @@ def test_a_new_model_sits_the_exam_and_is_in_the_zoo(
     assert members["ours"].endpoint == "http://test/v1"
     assert members["ours"].output_price == 2
     assert members.profile("ours") == read_card(row["card"])
-    run = read_run(row["card"])
+    run = read_sat_card(row["card"])[1]
     assert run is not None
     assert (run.answers, run.style, run.max_tokens) == (20, "direct", 64)
 
@@ -138,7 +138,7 @@ def test_an_adaptive_exam_asks_less_and_says_so_on_the_card(
     assert result.exit_code == 0, result.output
     assert 12 <= len(server.asked) < 20
     path = tmp_path / "cards" / "ours.json"
-    card, run = read_card(path), read_run(path)
+    card, run = read_sat_card(path)
     assert run is not None and run.adaptive == 0.3
     assert any(task.estimated for task in card.results)
     assert all(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.capability.card import read_card, read_run
+from modelsat.capability.card import read_sat_card
 from modelsat.exam.journal import FORMAT
 from tests.exam.model_server import gemma_weights, model_server, smollm_weights
 
@@ -82,7 +82,7 @@ def test_a_real_model_sits_is_killed_goes_on_is_registered_and_routed(
     (row,) = json.loads(second.stdout)
     assert (row["resumed"], row["asked"]) == (len(before), TASKS * SHOTS - len(before))
 
-    card, how = read_card(row["card"]), read_run(row["card"])
+    card, how = read_sat_card(row["card"])
     assert [result.shots for result in card.results] == [SHOTS] * TASKS
     assert how is not None and how.latency_s is not None and how.output_tokens is not None
     assert (how.answers, how.lost, how.tokens_estimated) == (TASKS * SHOTS, 0, False)
@@ -118,6 +118,6 @@ def test_a_base_model_sits_by_completion(outcome_data: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert (row["shots"], row["lost"]) == (6, 0)
-    how = read_run(row["card"])
+    how = read_sat_card(row["card"])[1]
     assert how is not None and how.api == "completions"
     assert how.unreadable < 6

@@ -83,17 +83,17 @@ def read_card(path: Path | str) -> CapabilityProfile:
         DataError: The file is missing, of another format, or a field is out of range; names the file and the
             field.
     """
-    form = read_json(Path(path), _CardFile)
-    return _to_profile(form, str(path))
+    return read_sat_card(path)[0]
 
 
-def read_run(path: Path | str) -> ExamRun | None:
-    """Read how the exam of a card was sat; None where the card does not say.
+def read_sat_card(path: Path | str) -> tuple[CapabilityProfile, ExamRun | None]:
+    """Read a card with how its exam was sat; None where the card does not say.
 
     Raises:
         DataError: As for `read_card`.
     """
-    return read_json(Path(path), _CardFile).run
+    form = read_json(Path(path), _CardFile)
+    return _to_profile(form, str(path)), form.run
 
 
 def card_from_object(value: object, where: str) -> CapabilityProfile:

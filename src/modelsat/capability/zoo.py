@@ -1,16 +1,15 @@
 """The model zoo: who can be chosen now, and what each has shown it can do."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from modelsat.capability.card import read_card
+from modelsat.capability.card import read_sat_card
+from modelsat.capability.member import Member
+from modelsat.capability.run import ExamRun
 from modelsat.capability.zoo_file import read_zoo, write_zoo
 from modelsat.errors import DataError
 from modelsat.types import Candidate, CapabilityProfile
-
-Member = tuple[Candidate, CapabilityProfile]
 
 
 class ModelZoo:
@@ -23,7 +22,7 @@ class ModelZoo:
         zoo.add(Candidate(name="our-model", output_price=0.4), "cards/our-model.json")
     """
 
-    def __init__(self, members: Iterable[Member] = ()) -> None:
+    def __init__(self, members: Iterable[tuple[Candidate, CapabilityProfile]] = ()) -> None:
         """Put candidates and their profiles together.
 
         Args:
@@ -46,7 +45,7 @@ class ModelZoo:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The candidates, in order."""
-        return tuple(candidate for candidate, _ in self._members.values())
+        return tuple(member.candidate for member in self._members.values())
 
     @property
     def profiles(self) -> tuple[CapabilityProfile, ...]:
@@ -62,8 +61,16 @@ class ModelZoo:
         self._member(name)
         return self._profiles[name]
 
+    def runs(self, name: str) -> Mapping[str, ExamRun]:
+        """How a candidate sat its exams, by the exam's name, as far as its cards tell.
+
+        Raises:
+            DataError: There is no such candidate.
+        """
+        return self._member(name).runs
+
     def __getitem__(self, name: str) -> Candidate:
-        return self._member(name)[0]
+        return self._member(name).candidate
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -88,14 +95,12 @@ class ModelZoo:
         Raises:
             DataError: The name is taken, or the card is malformed.
         """
-        member = Candidate(name=candidate) if isinstance(candidate, str) else candidate
-        if member.name in self._members:
-            raise DataError(
-                f"candidate {member.name!r} is in the zoo already; remove it first, or use another name."
-            )
-        card = profile if isinstance(profile, CapabilityProfile) else read_card(profile)
-        self._members[member.name] = (member, card)
-        self._profiles[member.name] = _joined(member, card)
+        added = Candidate(name=candidate) if isinstance(candidate, str) else candidate
+        if isinstance(profile, CapabilityProfile):
+            self._add(Member(added, profile))
+        else:
+            card, run = read_sat_card(profile)
+            self._add(Member(added, card, {} if run is None else {card.exam: run}))
 
     def remove(self, name: str) -> None:
         """Take a candidate out.
@@ -113,7 +118,7 @@ class ModelZoo:
         Raises:
             DataError: A name is not there, or there twice.
         """
-        return ModelZoo(self._member(name) for name in names)
+        return self._of(self._member(name) for name in names)
 
     @classmethod
     def load(cls, path: Path | str) -> "ModelZoo":
@@ -122,7 +127,7 @@ class ModelZoo:
         Raises:
             DataError: The file or a card is malformed; names file, line and entry.
         """
-        return cls(read_zoo(Path(path)))
+        return cls._of(read_zoo(Path(path)))
 
     @classmethod
     def shipped(cls) -> "ModelZoo":
@@ -137,16 +142,25 @@ class ModelZoo:
         """
         write_zoo(Path(path), self._members.values())
 
+    @classmethod
+    def _of(cls, members: Iterable[Member]) -> "ModelZoo":
+        zoo = cls()
+        for member in members:
+            zoo._add(member)
+        return zoo
+
+    def _add(self, member: Member) -> None:
+        name = member.candidate.name
+        if name in self._members:
+            raise DataError(
+                f"candidate {name!r} is in the zoo already; remove it first, or use another name."
+            )
+        self._members[name] = member
+        self._profiles[name] = member.scored_profile()
+
     def _member(self, name: str) -> Member:
         try:
             return self._members[name]
         except KeyError:
             known = ", ".join(self._members) or "none"
             raise DataError(f"no candidate {name!r} in the zoo; it has {known}.") from None
-
-
-def _joined(candidate: Candidate, profile: CapabilityProfile) -> CapabilityProfile:
-    notes = " ".join(dict.fromkeys(part.strip() for part in (profile.notes, candidate.notes) if part.strip()))
-    if profile.candidate == candidate.name and profile.notes == notes:
-        return profile
-    return replace(profile, candidate=candidate.name, notes=notes)

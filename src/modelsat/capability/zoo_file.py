@@ -12,12 +12,13 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field
 from tomlkit.items import AoT, Table
 
-from modelsat.capability.card import card_name, read_card, write_card
+from modelsat.capability.card import card_name, read_card, read_sat_card, write_card
 from modelsat.capability.endpoint import check_endpoint
+from modelsat.capability.member import Member
 from modelsat.capability.profile import join_exams
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_text, write_text
-from modelsat.types import Candidate, CapabilityProfile
+from modelsat.types import Candidate
 
 FORMAT = "modelsat-zoo/1"
 CARDS = "cards"
@@ -72,32 +73,35 @@ def read_candidates(path: Path) -> list[Candidate]:
     return [form.to_candidate(path.parent) for form, _ in _forms(path, _CandidateEntry)]
 
 
-def read_zoo(path: Path) -> list[tuple[Candidate, CapabilityProfile]]:
+def read_zoo(path: Path) -> list[Member]:
     """Read every candidate of the file with its card.
 
     Raises:
         DataError: The file or a card is malformed; names file, line and entry.
     """
-    members: list[tuple[Candidate, CapabilityProfile]] = []
+    members: list[Member] = []
     for form, where in _forms(path, _Entry):
         try:
-            cards = [read_card(path.parent / name) for name in (form.card, *form.more_cards)]
-            members.append((form.to_candidate(path.parent), join_exams(cards)))
+            cards = [read_sat_card(path.parent / name) for name in (form.card, *form.more_cards)]
+            profile = join_exams([card for card, _ in cards])
+            runs = {card.exam: run for card, run in cards if run is not None}
+            members.append(Member(form.to_candidate(path.parent), profile, runs))
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
     return members
 
 
-def write_zoo(path: Path, members: Iterable[tuple[Candidate, CapabilityProfile]]) -> None:
+def write_zoo(path: Path, members: Iterable[Member]) -> None:
     """Write a new zoo file, with every card in the folder `cards` beside it."""
     document = _new_document()
     array = tomlkit.aot()
-    for candidate, profile in members:
-        names = [candidate.name, *(f"{candidate.name}.{other.exam}" for other in profile.other_exams)]
+    for member in members:
+        name, profile = member.candidate.name, member.profile
+        names = [name, *(f"{name}.{other.exam}" for other in profile.other_exams)]
         cards = [(Path(CARDS) / card_name(name)).as_posix() for name in names]
         for card, sat in zip(cards, profile.exams, strict=True):
-            write_card(path.parent / card, sat)
-        array.append(_table(candidate, cards))
+            write_card(path.parent / card, sat, member.runs.get(sat.exam))
+        array.append(_table(member.candidate, cards))
     document["candidate"] = array
     write_text(path, tomlkit.dumps(document))
 

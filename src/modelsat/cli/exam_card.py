@@ -27,10 +27,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a capability card: a bar per task, best tasks first, and how the exam went."""
-    from modelsat.capability.card import card_object, read_card, read_run
+    from modelsat.capability.card import card_object, read_sat_card
     from modelsat.capability.profile import represent
 
-    profile, run = read_card(card), read_run(card)
+    profile, run = read_sat_card(card)
     if html is not None:
         from modelsat.exam.page import card_page
         from modelsat.records.files import write_text
@@ -53,11 +53,10 @@ def compare(
     """Compare two capability cards: task by task, and in speed, length and money."""
     import numpy as np
 
-    from modelsat.capability.card import read_card, read_run
+    from modelsat.capability.card import read_sat_card
     from modelsat.exam.compare import compare as compare_cards
 
-    profiles = read_card(first), read_card(second)
-    runs = read_run(first), read_run(second)
+    profiles, runs = zip(*(read_sat_card(path) for path in (first, second)), strict=True)
     comparison = compare_cards(*profiles, rng=np.random.default_rng(0))
     if as_json:
         print_json({"first": profiles[0].candidate, "second": profiles[1].candidate, **asdict(comparison)})

@@ -90,13 +90,13 @@ def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False)
     from modelsat.capability.card import card_object
 
     chosen = _load(zoo)
-    candidate, profile = chosen[name], chosen.profile(name)
+    candidate, profile, runs = chosen[name], chosen.profile(name), chosen.runs(name)
     if as_json:
-        other_exams = [card_object(other) for other in profile.other_exams]
+        other_exams = [card_object(other, runs.get(other.exam)) for other in profile.other_exams]
         print_json(
             {
                 **candidate_object(candidate, profile),
-                "profile": card_object(profile),
+                "profile": card_object(profile, runs.get(profile.exam)),
                 "other_exams": other_exams,
             }
         )

@@ -1,0 +1,30 @@
+"""One candidate of a zoo, with its profile and what is known of how it was measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from modelsat.capability.run import ExamRun
+from modelsat.types import Candidate, CapabilityProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a zoo knows of one candidate.
+
+    Attributes:
+        candidate: The candidate.
+        profile: What its cards say, as they say it.
+        runs: How it sat its exams, by the exam's name, as far as its cards tell.
+    """
+
+    candidate: Candidate
+    profile: CapabilityProfile
+    runs: Mapping[str, ExamRun] = field(default_factory=dict)
+
+    def scored_profile(self) -> CapabilityProfile:
+        """The profile as a router reads it: under the candidate's name, with the expert notes of both."""
+        name, notes = self.candidate.name, (self.profile.notes, self.candidate.notes)
+        joined = " ".join(dict.fromkeys(part.strip() for part in notes if part.strip()))
+        if self.profile.candidate == name and self.profile.notes == joined:
+            return self.profile
+        return replace(self.profile, candidate=name, notes=joined)
