@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from modelsat.errors import DataError
 from modelsat.exam.endpoint import Reply
@@ -43,15 +43,17 @@ class Entry:
         cost: Money; 0 where prices are unknown.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     item: str
-    rotation: int = 0
+    rotation: _Count = 0
     text: str = ""
     refused: str = ""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
     cut_short: bool = False
-    latency_s: float = 0.0
-    cost: float = 0.0
+    latency_s: _Amount = 0.0
+    cost: _Amount = 0.0
 
     @classmethod
     def of(cls, key: Key, reply: Reply, *, cost: float) -> "Entry":
@@ -191,22 +193,13 @@ class Journal:
             elif isinstance(value, dict) and "lost" in value:
                 self.lost_cost += parse_object(value, _LossForm, where).cost
             else:
-                entry = Entry(**parse_object(value, _EntryForm, where).model_dump())
+                entry = parse_object(value, _EntryForm, where).root
                 self.entries.setdefault(entry.key, entry)
         return whole
 
 
-class _EntryForm(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    item: str
-    rotation: _Count = 0
-    text: str = ""
-    refused: str = ""
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cut_short: bool = False
-    latency_s: _Amount = 0.0
-    cost: _Amount = 0.0
+class _EntryForm(RootModel[Entry]):
+    """A line with an answer."""
 
 
 class _LossForm(BaseModel):

@@ -64,7 +64,7 @@ def describe_faults(error: ValidationError, limit: int = 3) -> str:
         field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(
             "."
         )
-        if fault["type"] == "extra_forbidden":
+        if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             faults.append(f"unknown field {field!r}; remove it or correct its spelling")
         elif fault["type"] == "missing":
             faults.append(f"field {field!r} is missing")
