@@ -59,9 +59,8 @@ def make_profile(
                 )
             )
     if not results:
-        raise EndpointError(
-            f"{sitting.candidate}: no question got an answer; there is nothing to put on a card."
-        )
+        why = f"; the last one {sitting.last_loss}" if sitting.last_loss else ""
+        raise EndpointError(f"no question got an answer, so there is no card{why}.")
     written = output_tokens(list(sitting.journal.entries.values()))
     return CapabilityProfile(
         candidate=sitting.candidate,

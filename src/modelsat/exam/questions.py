@@ -115,6 +115,8 @@ def read_texts(source: Path) -> tuple[Instruction, ...]:
         if not found:
             raise DataError(f"{source}: no instructions.parquet or instructions.jsonl there; name the file.")
         source = found[0]
+    if not source.exists():
+        raise DataError(f"{source}: no such file; check the path.")
     return read_instructions(source)
 
 

@@ -85,6 +85,8 @@ class Sitting:
         journal: Where its answers go.
         skip_refused: Count a question that the endpoint refuses (400, 413, 422) as wrong, instead of ending.
         grades: Of every answer, filled while it sits.
+        lost: Ids of the items that got no answer.
+        last_loss: Why the last of them got none.
     """
 
     candidate: str
@@ -96,6 +98,7 @@ class Sitting:
     skip_refused: bool = False
     grades: dict[tuple[str, int], Grade] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    last_loss: str = ""
     _in_a_row: int = 0
     _reported: float = 0.0
 
@@ -237,6 +240,7 @@ class Sitting:
     def _lose(self, ask: Ask, error: NoAnswerError, *, cost: float) -> None:
         self.journal.add_loss(ask.key, reason=error.fault.reason, cost=cost)
         self.lost.append(ask.question.item.id)
+        self.last_loss = error.fault.reason
         self._in_a_row += 1
         if self._in_a_row >= OUTAGE:
             raise EndpointError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_name
 from modelsat.capability.run import ExamRun
-from modelsat.errors import ModelSatError
+from modelsat.errors import EndpointError, ModelSatError
 from modelsat.exam.adaptive import AdaptivePlan, ItemBank
 from modelsat.exam.budget import Budget, Prices
 from modelsat.exam.client import Client, Patience
@@ -220,6 +220,8 @@ async def _sit(
             )
         if ending.reason == "stopped":
             return Result(seat=seat, journal=journal, resumed=resumed, ending=ending)
+        if ending.reason and not sitting.grades:
+            raise EndpointError(f"{ending.reason} before any answer, so there is no card.")
         estimates = sitting.plan.estimates() if isinstance(sitting.plan, AdaptivePlan) else None
         profile = make_profile(sitting, exam, date=rules.date, hard=rules.hard, estimates=estimates)
     except ModelSatError as error:
