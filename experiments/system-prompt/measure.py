@@ -1,6 +1,6 @@
 """What a system prompt in front of a short turn does to the choice, on validation data only.
 
-    python experiments/system-prompt/measure.py DATA [--limit 300]
+    python experiments/system-prompt/measure.py DATA [--below 200] [--limit 300]
 """
 
 import argparse
@@ -14,7 +14,6 @@ from modelsat.capability.aptitude import AptitudeTest
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.engines import load_tuned
-from modelsat.routing.messages import SELF_CONTAINED
 from modelsat.tuning.dataset import read_tuning_data, without_options
 
 GENERIC = (
@@ -36,6 +35,7 @@ DRAWS = 2000
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("data", type=Path)
 parser.add_argument("--limit", type=int, default=300)
+parser.add_argument("--below", type=int, default=200, help="turns of fewer characters")
 arguments = parser.parse_args()
 
 rng = np.random.default_rng(0)
@@ -46,7 +46,7 @@ data = read_tuning_data(
     rng=rng,
 )
 part = data.validation
-short = [at for at, row in enumerate(part.instructions) if len(without_options(row.text)) < SELF_CONTAINED]
+short = [at for at, row in enumerate(part.instructions) if len(without_options(row.text)) < arguments.below]
 rows = np.sort(rng.permutation(short)[: arguments.limit])
 turns = [replace(part.instructions[at], text=without_options(part.instructions[at].text)) for at in rows]
 truth = part.scores[rows].astype(np.float64)
@@ -66,7 +66,7 @@ def choices(logits: np.ndarray, zoo: np.ndarray) -> np.ndarray:
 # Zoos of five of the candidates, so that the choice is not always between the same two.
 zoos = [np.sort(rng.permutation(len(part.profiles))[:5]) for _ in range(20)]
 plain = scored([turn.text for turn in turns])
-print(f"{len(turns)} turns of less than {SELF_CONTAINED} characters, {len(part.profiles)} candidates, 20 zoos of 5")
+print(f"{len(turns)} turns of less than {arguments.below} characters, {len(part.profiles)} candidates, 20 zoos of 5")
 print(f"{'in front':<22}{'AUC':>7}{'wAUC':>7}{'changed':>9}{'accuracy change, points (95%)':>34}", flush=True)
 for name in ("nothing", *(f"{kind} {budget}" for kind in PROMPTS for budget in BUDGETS)):
     if name == "nothing":

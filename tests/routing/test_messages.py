@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.errors import DataError
-from modelsat.routing.messages import CONTEXT_CHARACTERS, SELF_CONTAINED, read_messages, to_instruction
+from modelsat.routing.messages import (
+    CONTEXT_CHARACTERS,
+    SELF_CONTAINED,
+    SYSTEM_CHARACTERS,
+    TELLING,
+    read_messages,
+    to_instruction,
+)
 from modelsat.types import Instruction
 
 
@@ -28,11 +35,25 @@ def test_an_instruction_stays_as_it_is() -> None:
 def test_a_short_last_turn_takes_the_conversation_before_it_along() -> None:
     chat = [
         message("system", "Be brief."),
-        message("user", "Name the capital of Peru."),
-        message("assistant", "Lima."),
+        message("user", "Name the capital of Peru, and the year in which it was founded."),
+        message("assistant", "Lima, 1535."),
         message("user", "And of Chile?"),
     ]
-    assert to_instruction(chat).text == "Name the capital of Peru.\n\nLima.\n\nAnd of Chile?"
+    assert to_instruction(chat).text == "\n\n".join(turn["content"] for turn in chat[1:])
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_turns_that_say_next_to_nothing_take_the_beginning_of_the_system_prompt_along(role: str) -> None:
+    prompt = "You mend SQL queries. " + "Be polite. " * 50
+    instruction = to_instruction([message(role, " "), message(role, prompt), message("user", "Fix this.")])
+    assert instruction.text.startswith("You mend SQL queries. Be polite.")
+    assert instruction.text.endswith("\n\nFix this.")
+    assert len(instruction.text) <= SYSTEM_CHARACTERS + len("\n\nFix this.")
+
+
+def test_turns_that_say_enough_leave_the_system_prompt_out() -> None:
+    said = "x" * TELLING
+    assert to_instruction([message("system", "Be brief."), message("user", said)]).text == said
 
 
 def test_a_long_last_turn_stands_alone() -> None:

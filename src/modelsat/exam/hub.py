@@ -78,7 +78,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
     except ImportError:
         raise MissingExtraError("exam", "fetching the exam's texts from the hub") from None
     # What it warns of ends as one sentence here.
-    set_verbosity_error()
+    set_verbosity_error()  # type: ignore[no-untyped-call]
     instructions: list[Instruction] = []
     for file in known.files:
         cached = try_to_load_from_cache(known.repository, file, repo_type="dataset")

@@ -3,7 +3,10 @@
 Of a chat, the router reads the last user turn: that is the request to be answered. A short one ("And in
 French?") says little alone, so the turns before it are put in front, latest first to be kept, each up to what
 is left of `CONTEXT_CHARACTERS`. Nothing is put in front of a turn of `SELF_CONTAINED` characters or more.
-System and tool messages are left out: they are the same from request to request, or no words of the user.
+
+A system prompt is the same from request to request and disturbs what the router reads of each, so it is read only where
+the turns say next to nothing ("Fix this."): in front of less than `TELLING` characters go the first
+`SYSTEM_CHARACTERS` of the first system (or developer) message. Tool messages are left out.
 """
 
 import hashlib
@@ -15,7 +18,10 @@ from modelsat.types import Instruction
 
 SELF_CONTAINED = 200
 CONTEXT_CHARACTERS = 400
+TELLING = 60
+SYSTEM_CHARACTERS = 120
 CONVERSATION_ROLES = ("user", "assistant")
+SYSTEM_ROLES = ("system", "developer")
 
 Request = str | Instruction | Sequence[Mapping[str, Any]]
 
@@ -72,6 +78,9 @@ def read_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str
                 break
             parts.insert(0, clipped)
             left -= len(clipped)
+    if sum(map(len, parts)) < TELLING:
+        prompts = (text.strip() for role, text, _ in turns if role in SYSTEM_ROLES)
+        parts.insert(0, next(filter(None, prompts), "")[:SYSTEM_CHARACTERS].strip())
     return "\n\n".join(part for part in parts if part), images
 
 
