@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -233,7 +234,7 @@ async def running(
         journal=journal,
         doorkeeper=doorkeeper or OpenDoor(),
         transport=endpoints,
-        **({} if clock is None else {"clock": clock}),
+        clock=clock or time.monotonic,
     )
     app = create_app(gateway, scorer)
     async with app.router.lifespan_context(app):
