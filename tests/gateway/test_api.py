@@ -204,6 +204,14 @@ async def test_in_shadow_mode_a_fixed_candidate_answers_and_the_decision_is_kept
     assert [usage.candidate for usage in client.usages] == ["middle", "weak"]
 
 
+async def test_shadow_mode_gives_no_key_what_it_may_not_have() -> None:
+    async with running(shadow="middle", doorkeeper=Door()) as client:
+        barred, free = await client.chat(headers=WEAK), await client.chat(headers=ALL)
+    assert (barred.status, barred.error["code"], free.status) == (403, "model_not_allowed", 200)
+    assert "middle" not in barred.error["message"]
+    assert client.endpoints.asked == ["middle"]
+
+
 async def test_metrics_tell_what_was_done_and_nothing_that_clients_made_up() -> None:
     async with running() as client:
         await client.chat(model="auto:cheapest-above=0.123")

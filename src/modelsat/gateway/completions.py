@@ -96,7 +96,14 @@ class Completions:
         choice = await gateway.choose(request, exchange.caller, turn, fleet)
         order, shadow = choice.order, gateway.settings.shadow
         if shadow is not None and choice.origin != "named":
-            # What a key may not have, it may not have in shadow mode either.
+            # What a key may not have, it may not have in shadow mode either, nor be told its name.
+            allowed = exchange.caller.allowed_candidates
+            if allowed is not None and shadow not in allowed:
+                raise GatewayError(
+                    "In shadow mode one candidate answers everything, and this API key may not use it.",
+                    status=403,
+                    code="model_not_allowed",
+                )
             order = named_choice(shadow, fleet, gateway.demand(request, exchange.caller)).order
             exchange.shadow = shadow
         exchange.choice, exchange.fleet = choice, fleet
