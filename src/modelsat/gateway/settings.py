@@ -33,8 +33,8 @@ class GatewaySettings(BaseModel):
         description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
     )
     checkpoint: Path | None = Field(default=None, description="Tuned router; the shipped one by default")
-    engine: Literal["auto", "onnx", "torch"] = Field(
-        default="auto", description="What runs the router: onnx, torch, or auto for the first that can"
+    engine: Literal["auto", "onnx", "onnx-fp32", "torch"] = Field(
+        default="auto", description="What runs the router: onnx, onnx-fp32, torch, or auto for the first that can"
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on")
