@@ -58,7 +58,14 @@ def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxR
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
     DecoderTokens.from_gguf(file).save(target / TOKENIZER_FILE)
-    return OnnxReader(target, sizes=file.sizes, encoder=packaged.encoder, tokens=TOKENS, threads=1)
+    return OnnxReader(
+        target,
+        sizes=file.sizes,
+        encoder=packaged.encoder,
+        tokens=TOKENS,
+        precision=precision,
+        threads=1,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,7 @@ def build_engine(
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     tokens.save(target / TOKENIZER_FILE)
     encoder = Path(encoder_folder(EMBEDDED_ENCODER))
-    sentence = build_sentence_encoder(
-        _encoder_sizes(encoder), _encoder_weights(encoder), precision=precision
-    )
+    sentence = build_sentence_encoder(_encoder_sizes(encoder), _encoder_weights(encoder), precision=precision)
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
     return file.sizes
 

@@ -21,7 +21,9 @@ def can_load(folder: Path | None = None) -> bool:
     return can_run(load_checkpoint(folder or shipped_folder()).config)
 
 
-def load_onnx_scorer(folder: Path | None = None, *, precision: Precision | None = None) -> ExamAttentionScorer:
+def load_onnx_scorer(
+    folder: Path | None = None, *, precision: Precision | None = None
+) -> ExamAttentionScorer:
     """Load a tuned router of layout exam_attention on the embedded models; builds its engine on first use.
 
     Args:
@@ -42,11 +44,13 @@ def load_onnx_scorer(folder: Path | None = None, *, precision: Precision | None 
         )
     if precision == "int8" and not has_vnni():
         raise LayoutError("8 bits need a processor with VNNI, which this one lacks; use fp32.")
-    engine, sizes = find_engine(checkpoint, folder, precision=precision or best_precision())
+    precision = precision or best_precision()
+    engine, sizes = find_engine(checkpoint, folder, precision=precision)
     reader = OnnxReader(
         engine,
         sizes=sizes,
         encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
         tokens=checkpoint.config.tokens,
+        precision=precision,
     )
     return exam_attention_scorer(checkpoint, reader, folder=folder)
