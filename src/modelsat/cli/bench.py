@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli import bench_suite
+from modelsat.cli import bench_engine, bench_suite
 from modelsat.cli.bench_report import report
 from modelsat.cli.output import print_json, print_table, progress
 from modelsat.errors import DataError
@@ -19,6 +19,7 @@ app.callback(
     epilog='Example: modelsat bench --suite quick --outcomes data/ -o report/ --require "lead.mean>0"',
 )(bench_suite.bench)
 app.command(epilog="Example: modelsat bench report report/result.json -o report --no-plots")(report)
+app.command(epilog=bench_engine.EXAMPLE)(bench_engine.engine)
 
 
 @app.command()

@@ -22,13 +22,14 @@ def can_load(folder: Path | None = None) -> bool:
 
 
 def load_onnx_scorer(
-    folder: Path | None = None, *, precision: Precision | None = None
+    folder: Path | None = None, *, precision: Precision | None = None, tokens: int | None = None
 ) -> ExamAttentionScorer:
     """Load a tuned router of layout exam_attention on the embedded models; builds its engine on first use.
 
     Args:
         folder: A checkpoint; None takes the one that comes with the package.
         precision: Of linear maps; by default the fastest that the processor computes rightly.
+        tokens: Token budget of an instruction; by default that of tuning.
 
     Raises:
         CheckpointError: It is damaged, or its adapters belong to other backbone weights.
@@ -50,7 +51,7 @@ def load_onnx_scorer(
         engine,
         sizes=sizes,
         encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
-        tokens=checkpoint.config.tokens,
+        tokens=tokens or checkpoint.config.tokens,
         precision=precision,
     )
     return exam_attention_scorer(checkpoint, reader, folder=folder)
