@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -42,28 +44,45 @@ def measure_processes(repeats: int) -> list[Measure]:
     # The first one fills the disk's cache, and builds the engine on a new machine.
     _run(_FIRST_ROUTE)
     first = [_run(_FIRST_ROUTE) for _ in range(min(repeats, 3))]
-    helped = [_run(_HELP, "--help")[0] for _ in range(repeats)]
-    peak = max(int(output.split()[-1]) for _, output in first) / 2**20
+    helped = [_run(_HELP, "--help") for _ in range(repeats)]
+    peak = max(int(run.output.split()[-1]) for run in first) / 2**20
     return [
-        Measure(name="modelsat --help", value=median(helped), unit="s", bar=0.5, note="fresh process"),
+        Measure(
+            name="modelsat --help",
+            value=median(run.seconds for run in helped),
+            unit="s",
+            bar=0.5,
+            note=f"fresh process, {median(run.cpu_s for run in helped):.2f} s of CPU",
+        ),
         Measure(
             name="first route",
-            value=median(seconds for seconds, _ in first),
+            value=median(run.seconds for run in first),
             unit="s",
             bar=6.0,
-            note="fresh process, engine in the cache",
+            note=f"fresh process, engine in the cache, {median(run.cpu_s for run in first):.1f} s of CPU",
         ),
         Measure(name="peak memory", value=peak, unit="GB", bar=1.5, note="of that process"),
         *_serving(min(repeats, 3)),
     ]
 
 
-def _run(code: str, *arguments: str) -> tuple[float, str]:
-    start = time.perf_counter()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """A process that has ended; CPU seconds, of all its threads, are about the same on a busy machine."""
+
+    seconds: float
+    cpu_s: float
+    output: str
+
+
+def _run(code: str, *arguments: str) -> _Run:
+    before, start = os.times(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
-    return time.perf_counter() - start, done.stdout
+    seconds, after = time.perf_counter() - start, os.times()
+    cpu = (after.children_user + after.children_system) - (before.children_user + before.children_system)
+    return _Run(seconds=seconds, cpu_s=cpu, output=done.stdout)
 
 
 def _serving(repeats: int) -> list[Measure]:

@@ -16,6 +16,8 @@ from modelsat.errors import MissingExtraError
 from modelsat.types import FloatArray
 
 _BATCH = 32
+# Tokens read in one pass: more are not faster a token, but their states take memory.
+_PASS = 512
 # The longest of a batch may be this much longer than the shortest: on a CPU, padding costs as much as words.
 _LONGER = 1.25
 # Tokens that the sentence encoder reads, as in tuning.
@@ -129,7 +131,9 @@ def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has
     options.intra_op_num_threads = threads
     # On few cores, threads that spin while they wait starve whoever works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # Memory grows by what is asked for; by default it doubles.
+    provider = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
+    return onnxruntime.InferenceSession(str(path), options, providers=[provider])
 
 
 def _in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
@@ -153,7 +157,8 @@ def similar_lengths(lengths: Sequence[int]) -> list[list[int]]:
     batches: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
         batch = batches[-1] if batches else []
-        if batch and len(batch) < _BATCH and lengths[row] <= _LONGER * lengths[batch[0]]:
+        room = min(_BATCH, _PASS // lengths[row])
+        if batch and len(batch) < room and lengths[row] <= _LONGER * lengths[batch[0]]:
             batch.append(row)
         else:
             batches.append([row])
