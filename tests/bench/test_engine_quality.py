@@ -44,7 +44,7 @@ def held_out() -> HeldOut:
         instructions=tuple(Instruction(id=str(at), text=f"question {at}") for at in range(COUNT)),
         candidates=names,
         scores=(np.random.default_rng(1).random((COUNT, 3)) < 0.5).astype(np.float32),
-        output_tokens=np.full((COUNT, 3), np.nan, dtype=np.float32),
+        output_tokens=np.full(3, np.nan, dtype=np.float32),
     )
     return HeldOut(
         table=table,
