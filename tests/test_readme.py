@@ -34,6 +34,13 @@ def test_its_numbers_are_those_of_the_evaluation() -> None:
     assert stale.returncode == 0, "run scripts/results"
 
 
+def test_the_page_on_speed_is_what_its_results_make() -> None:
+    if not (REPOSITORY / "results" / "speed.json").exists():
+        pytest.skip("results are not in this copy")
+    stale = subprocess.run([sys.executable, REPOSITORY / "scripts" / "speed", "--check"], check=False)
+    assert stale.returncode == 0, "run scripts/speed"
+
+
 @pytest.mark.slow
 def test_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

@@ -33,9 +33,7 @@ TEXTS = (
 LAYERS, TOKENS = 3, 40
 
 
-def make_reader(
-    packaged: Packaged, target: Path, precision: Precision, *, signed: bool = False
-) -> OnnxReader:
+def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxReader:
     file = GGUFFile(packaged.gguf)
     decoder = build_decoder(
         file.sizes,
@@ -44,7 +42,6 @@ def make_reader(
         layer=file.layer,
         final_norm=file.final_norm(),
         precision=precision,
-        signed=signed,
     )
     encoder = load_encoder(str(packaged.encoder))
     config = encoder.model.config
@@ -57,12 +54,18 @@ def make_reader(
         ),
         {name: value.numpy() for name, value in encoder.model.state_dict().items()},
         precision=precision,
-        signed=signed,
     )
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
     DecoderTokens.from_gguf(file).save(target / TOKENIZER_FILE)
-    return OnnxReader(target, sizes=file.sizes, encoder=packaged.encoder, tokens=TOKENS, threads=1)
+    return OnnxReader(
+        target,
+        sizes=file.sizes,
+        encoder=packaged.encoder,
+        tokens=TOKENS,
+        precision=precision,
+        threads=1,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +88,24 @@ def test_instructions_of_all_lengths_are_read_as_with_torch(
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "signed",
-    [
-        False,
-        pytest.param(True, marks=pytest.mark.skipif(not has_vnni(), reason="sums overflow without VNNI")),
-    ],
-)
-def test_eight_bits_stay_close(
-    packaged: Packaged, reference: FloatArray, tmp_path: Path, signed: bool
-) -> None:
-    found = make_reader(packaged, tmp_path, "int8", signed=signed).read(TEXTS)
+needs_vnni = pytest.mark.skipif(not has_vnni(), reason="sums overflow without VNNI")
+
+
+@needs_vnni
+def test_eight_bits_stay_close(packaged: Packaged, reference: FloatArray, tmp_path: Path) -> None:
+    found = make_reader(packaged, tmp_path, "int8").read(TEXTS)
     cosine = (found * reference).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(reference, axis=1)
-    assert (cosine > 0.95).all()
+    assert (cosine > 0.99).all()
     assert np.abs(found - reference).max() > 1e-4
+
+
+@needs_vnni
+def test_in_eight_bits_too_company_does_not_matter(packaged: Packaged, tmp_path: Path) -> None:
+    reader = make_reader(packaged, tmp_path, "int8")
+    # Ends alike, so that they share a batch; one scale for a whole batch would let "!" * 38 decide on all.
+    texts = ["a prime number, or " + "x" * 19, "!" * 38, "which of these " + "y" * 23]
+    alone = np.concatenate([reader.read([text]) for text in texts])
+    np.testing.assert_allclose(reader.read(texts), alone, atol=1e-4)
 
 
 def test_a_file_gives_the_weights_and_the_identity_of_the_backbone(packaged: Packaged) -> None:
@@ -127,11 +134,11 @@ def test_texts_are_tokenised_as_with_torch(packaged: Packaged, text: str, budget
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), signed=st.booleans())
-def test_eight_bits_are_off_by_half_a_step_at_most(seed: int, signed: bool) -> None:
+@given(seed=st.integers(0, 2**32 - 1))
+def test_eight_bits_are_off_by_half_a_step_at_most(seed: int) -> None:
     weight = np.random.default_rng(seed).normal(size=(5, 7)).astype(np.float32)
-    values, scales, zeros = quantise(weight, signed=signed)
-    restored = (values.astype(np.float32) - zeros.astype(np.float32)[:, None]) * scales[:, None]
+    values, scales = quantise(weight)
+    restored = values.astype(np.float32) * scales[:, None]
     assert (np.abs(restored - weight) <= 0.5001 * scales[:, None]).all()
 
 

@@ -43,7 +43,7 @@ def router(packaged: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_scores_equal_those_of_torch(router: Path) -> None:
     profiles = small_profiles()
-    here, there = load_onnx_scorer(router), load_scorer(router)
+    here, there = load_onnx_scorer(router, precision="fp32"), load_scorer(router)
     found, expected = here.score(INSTRUCTIONS, profiles), there.score(INSTRUCTIONS, profiles)
     np.testing.assert_allclose(found.logits, expected.logits, atol=5e-3)
     assert found.evidence is not None
@@ -95,6 +95,18 @@ def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, 
         load_tuned(other, engine="onnx")
     with pytest.raises(DataError, match="engine is 'fast'"):
         load_tuned(router, engine="fast")
+
+
+def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "has_vnni", lambda: False)
+    monkeypatch.setattr("modelsat.engine.load.has_vnni", lambda: False)
+    here, there = load_tuned(router), load_tuned(router, engine="onnx-fp32")
+    profiles = small_profiles()
+    np.testing.assert_array_equal(
+        here.score(INSTRUCTIONS, profiles).logits, there.score(INSTRUCTIONS, profiles).logits
+    )
+    with pytest.raises(LayoutError, match="8 bits need a processor with VNNI"):
+        load_onnx_scorer(router, precision="int8")
 
 
 def test_without_its_packages_torch_is_taken(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from modelsat.bench.measure import Measure
+from modelsat.bench.texts import TEXTS
+from modelsat.bench.timing import interleaved
 from modelsat.network.backbone import load_backbone
 from modelsat.network.config import Layout, NetworkConfig
 from modelsat.network.prompted import PromptedNetwork
@@ -12,6 +15,7 @@ from modelsat.network.weights import EMBEDDED_BACKBONE
 TOKENS = 128
 # Of a request as the encoder `numeric` gives it: its width decides nothing but one small product.
 FEATURES = 386
+CANDIDATES = 30
 LAYOUTS: tuple[Layout, ...] = ("capability_first", "shared_prefix")
 
 
@@ -35,3 +39,39 @@ def prompted_networks(*, layers: int | None) -> dict[Layout, PromptedNetwork]:
 def random_cards(count: int) -> Tensor:
     """[candidate, feature] capability features."""
     return torch.randn(count, FEATURES, generator=torch.Generator().manual_seed(0))
+
+
+def measure_layouts(repeats: int) -> list[Measure]:
+    """How much faster the packed layout is than one pass for each candidate.
+
+    Args:
+        repeats: Of each timing; medians are reported.
+    """
+    cards = random_cards(CANDIDATES)
+    networks = list(prompted_networks(layers=NetworkConfig().layers).values())
+    ids = networks[0].tokenize(" ".join(TEXTS * 4))
+    seconds = interleaved(
+        [lambda network=network: network.score([ids], cards) for network in networks],  # type: ignore[misc]
+        # One pass of capability_first takes as long as dozens of routes.
+        repeats=min(repeats, 3),
+    )
+    prefix = len(ids) + len(networks[0].inquiry)
+    tokens = CANDIDATES * (prefix + 1) / (prefix + CANDIDATES)
+    faster = seconds[0] / seconds[1]
+    return [
+        Measure(
+            name=f"shared_prefix over capability_first, {CANDIDATES} candidates",
+            value=faster,
+            unit="x",
+            bar=12.0,
+            better="higher",
+            note=f"{len(ids)} tokens; {1000 * seconds[1]:.0f} ms against {1000 * seconds[0]:.0f} ms",
+        ),
+        Measure(
+            name="shared_prefix: time / its share of tokens",
+            value=tokens / faster,
+            unit="x",
+            bar=1.3,
+            note=f"{tokens:.1f} times fewer tokens",
+        ),
+    ]

@@ -1,7 +1,11 @@
 """Measured values beside their bars."""
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+from modelsat.records.files import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +15,7 @@ class Measure:
     Attributes:
         name: What was measured.
         value: What came out.
-        unit: "x" for a ratio, "%", "s", "ms" or "GB".
+        unit: "x" for a ratio, "%", "s", "ms", "/s", "MB" or "GB".
         bar: The value to reach; None for a value that only explains another.
         better: Whether a lower or a higher value is better.
         note: How it was measured.
@@ -50,3 +54,8 @@ class SpeedReport:
         """The report as plain values."""
         measures = [{**asdict(measure), "met": measure.met} for measure in self.measures]
         return {"machine": self.machine, "versions": self.versions, "measures": measures}
+
+    def save(self, path: Path) -> None:
+        """Write the report as JSON; its folder is made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n")

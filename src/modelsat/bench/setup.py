@@ -175,7 +175,9 @@ def _cached(scorer: Scorer, folder: Path, cache: Path | None, embeddings: RowCac
 
 
 def _engine_of(scorer: Scorer) -> str:
-    return type(scorer.reader if isinstance(scorer, ExamAttentionScorer) else scorer).__name__
+    if not isinstance(scorer, ExamAttentionScorer):
+        return type(scorer).__name__
+    return f"{type(scorer.reader).__name__} {getattr(scorer.reader, 'precision', 'fp32')}"
 
 
 def _one_by_one(scorer: Scorer, encoder: str) -> Callable[[Sequence[str]], FloatArray]:

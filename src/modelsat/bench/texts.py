@@ -9,3 +9,33 @@ TEXTS = (
     "a piece. Last month it sold 700 pieces.\nBy how many pieces must sales rise for a monthly profit of 3,000?\n"
     "A. 75\nB. 125\nC. 175\nD. 225\nE. 275\nF. 300\nG. 325\nH. 375\nI. 425\nJ. 475",
 )
+
+# Each is one token for the embedded models, wherever it stands.
+_WORDS = [
+    *(
+        "time",
+        "people",
+        "water",
+        "music",
+        "school",
+        "house",
+        "world",
+        "river",
+        "money",
+        "paper",
+        "light",
+        "stone",
+    ),
+    *("bread", "table", "garden", "window", "letter", "winter", "summer", "morning", "evening", "number"),
+    *("question", "answer", "story", "city", "country", "market", "doctor", "teacher"),
+]
+
+
+def text_of(tokens: int, *, number: int = 0) -> str:
+    """A text of about so many tokens for the embedded models.
+
+    Args:
+        tokens: At least 1.
+        number: Which of many such texts; they differ in their words.
+    """
+    return " ".join(_WORDS[(number + 7 * at * at) % len(_WORDS)] for at in range(tokens))

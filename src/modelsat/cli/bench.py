@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli import bench_suite
+from modelsat.cli import bench_engine, bench_suite
 from modelsat.cli.bench_report import report
-from modelsat.cli.output import print_json, print_table, progress
+from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,18 +19,41 @@ app.callback(
     epilog='Example: modelsat bench --suite quick --outcomes data/ -o report/ --require "lead.mean>0"',
 )(bench_suite.bench)
 app.command(epilog="Example: modelsat bench report report/result.json -o report --no-plots")(report)
+app.command(epilog=bench_engine.EXAMPLE)(bench_engine.engine)
 
 
-@app.command()
+@app.command(epilog="Example: modelsat bench speed --part engine --repeats 9")
 def speed(
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="processes, engine, route, rivals or layouts; repeat for more (default: all).",
+            show_default=False,
+        ),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Of each timing; medians are shown.")] = 5,
+    report_file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the report as JSON.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure speed and memory beside their bars. A busy machine misses bars; nothing fails."""
-    from modelsat.bench.speed import measure_speed
+    from modelsat.network.weights import require_torch
 
+    require_torch()
+    from modelsat.bench.speed import PARTS, measure_speed
+
+    unknown = [name for name in part or () if name not in PARTS]
+    if unknown:
+        raise DataError(f"--part is {unknown[0]!r}; expected {', '.join(PARTS)}.")
     with progress("Measuring") as advance:
-        report = measure_speed(repeats=repeats, progress=advance)
+        report = measure_speed(
+            parts=[name for name in PARTS if not part or name in part], repeats=repeats, progress=advance
+        )
+    if report_file is not None:
+        report.save(report_file)
+        say(f"{report_file}: written.")
     _print_report(report, as_json=as_json)
 
 

@@ -20,7 +20,7 @@ from modelsat.types import FloatArray
 
 
 def build_engine(
-    checkpoint: Checkpoint, folder: Path, source: Path, target: Path, *, precision: Precision, signed: bool
+    checkpoint: Checkpoint, folder: Path, source: Path, target: Path, *, precision: Precision
 ) -> DecoderSizes:
     """Write two graphs and the backbone's tokenizer.
 
@@ -30,7 +30,6 @@ def build_engine(
         source: The backbone as GGUF.
         target: Where to write.
         precision: Of linear maps.
-        signed: See `modelsat.engine.graph.Graph`.
 
     Returns:
         Sizes of the backbone.
@@ -50,7 +49,6 @@ def build_engine(
         layer=merged.layer,
         final_norm=file.final_norm(),
         precision=precision,
-        signed=signed,
     )
     if merged.left:
         raise CheckpointError(
@@ -59,9 +57,7 @@ def build_engine(
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     tokens.save(target / TOKENIZER_FILE)
     encoder = Path(encoder_folder(EMBEDDED_ENCODER))
-    sentence = build_sentence_encoder(
-        _encoder_sizes(encoder), _encoder_weights(encoder), precision=precision, signed=signed
-    )
+    sentence = build_sentence_encoder(_encoder_sizes(encoder), _encoder_weights(encoder), precision=precision)
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
     return file.sizes
 

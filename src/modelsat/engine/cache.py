@@ -22,7 +22,7 @@ SENTENCE_FILE = "sentence.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 _MARKER = "engine.json"
 # Raised with every change of what is built, so that engines of older versions are built anew.
-_VERSION = 1
+_VERSION = 2
 _VNNI = ("avx512_vnni", "avx_vnni")
 
 
@@ -51,14 +51,12 @@ def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -
         MissingExtraError: What builds engines is not installed.
     """
     source = embedded_backbone_file()
-    signed = precision == "int8" and has_vnni()
     made_of = {
         "version": _VERSION,
         "backbone": file_digest(source),
         "weights": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
         "layers": checkpoint.config.layers,
         "precision": precision,
-        "signed": signed,
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
     target = cache_folder() / "engines" / key
@@ -70,7 +68,7 @@ def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
             built = Path(temporary) / "engine"
             built.mkdir()
-            sizes = build_engine(checkpoint, folder, source, built, precision=precision, signed=signed)
+            sizes = build_engine(checkpoint, folder, source, built, precision=precision)
             marker = {"made_of": made_of, "sizes": asdict(sizes)}
             (built / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", "utf-8")
             try:
@@ -82,8 +80,13 @@ def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -
     return target, DecoderSizes(**json.loads((target / _MARKER).read_text("utf-8"))["sizes"])
 
 
+def best_precision() -> Precision:
+    """What linear maps are computed in here: 8 bits where the processor can, else fp32."""
+    return "int8" if has_vnni() else "fp32"
+
+
 def has_vnni() -> bool:
-    """Whether the processor multiplies signed 8-bit numbers without overflow."""
+    """Whether the processor adds up products of 8-bit numbers without overflow."""
     try:
         flags = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:

@@ -18,7 +18,6 @@ def build_decoder(
     layer: Callable[[int], dict[str, FloatArray]],
     final_norm: FloatArray,
     precision: Precision,
-    signed: bool,
 ) -> ModelProto:
     """Write the graph.
 
@@ -33,9 +32,8 @@ def build_decoder(
         layer: Weights of a layer by transformers' names, adapters merged.
         final_norm: [hidden].
         precision: Of linear maps.
-        signed: See `Graph`.
     """
-    graph = Graph(precision=precision, signed=signed)
+    graph = Graph(precision=precision)
     ids = graph.input("ids", "int64", ["batch", "position"])
     turns = (
         graph.input("cos", "float32", ["position", sizes.head_width // 2]),

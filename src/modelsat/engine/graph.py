@@ -15,6 +15,8 @@ from modelsat.types import FloatArray
 
 _OPSET = 23
 _IR_VERSION = 10
+# What stands for nothing where one divides by the largest entry.
+_LEAST = 1e-12
 _TYPES = {"int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
 
 
@@ -22,14 +24,12 @@ class Graph:
     """A graph under construction; every method adds nodes and returns the name of their result.
 
     Args:
-        precision: Of linear maps. "int8": weights in 8 bits per output channel, inputs in 8 bits at run time.
-        signed: Whether 8-bit weights are signed. Processors with VNNI are fastest so; on others, sums of signed
-            products can overflow, unsigned ones cannot.
+        precision: Of linear maps. "int8": weights in 8 bits per output channel, inputs in 8 bits per position. Without
+            VNNI, sums of signed products can overflow: `modelsat.engine.cache.best_precision` knows.
     """
 
-    def __init__(self, *, precision: Precision, signed: bool = False) -> None:
+    def __init__(self, *, precision: Precision) -> None:
         self.precision = precision
-        self.signed = signed
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
@@ -39,10 +39,11 @@ class Graph:
         self._inputs.append(helper.make_tensor_value_info(name, _TYPES[kind], list(shape)))
         return name
 
-    def constant(self, value: NDArray[Any]) -> str:
+    def constant(self, value: NDArray[Any] | np.generic) -> str:
         """Store an array in the graph."""
         name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        # Not ascontiguousarray: it makes a scalar a vector.
+        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def shape(self, *sizes: int) -> str:
@@ -67,14 +68,28 @@ class Graph:
             weight: [out, in].
             bias: [out].
         """
-        if self.precision == "fp32":
-            product = self.add("MatMul", states, self.constant(weight.T))
-            return product if bias is None else self.add("Add", product, self.constant(bias))
-        values, scales, zeros = quantise(weight, signed=self.signed)
-        inputs = [states, self.constant(values.T), self.constant(scales), self.constant(zeros)]
-        if bias is not None:
-            inputs.append(self.constant(bias))
-        return self.add("DynamicQuantizeMatMul", *inputs, domain="com.microsoft")
+        multiply = self._in_8_bits if self.precision == "int8" else self._in_full
+        product = multiply(states, weight)
+        return product if bias is None else self.add("Add", product, self.constant(bias))
+
+    def _in_full(self, states: str, weight: FloatArray) -> str:
+        return self.add("MatMul", states, self.constant(weight.T))
+
+    def _in_8_bits(self, states: str, weight: FloatArray) -> str:
+        """Every position is brought to 8 bits by its own largest entry: one scale for all would mix the batch."""
+        last = self.constant(np.array([-1], dtype=np.int64))
+        largest = self.add("ReduceMax", self.add("Abs", states), last, keepdims=1)
+        largest = self.add("Max", largest, self.constant(np.array(_LEAST, dtype=np.float32)))
+        step, middle = (self.constant(value) for value in (np.float32(1 / 127), np.uint8(128)))
+        inputs = self.add("QuantizeLinear", self.add("Div", states, largest), step, middle)
+        values, scales = quantise(weight)
+        zeros = self.constant(np.zeros(len(weight), dtype=np.int8))
+        product = self.add(
+            "MatMulIntegerToFloat",
+            *(inputs, self.constant(values.T), step, self.constant(scales), middle, zeros),
+            domain="com.microsoft",
+        )
+        return self.add("Mul", product, largest)
 
     def lookup(self, table: FloatArray, ids: str) -> str:
         """Rows of a table, kept in fp16."""
@@ -95,18 +110,14 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
 
-def quantise(weight: FloatArray, *, signed: bool) -> tuple[NDArray[Any], FloatArray, NDArray[Any]]:
+def quantise(weight: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
     """8 bits per output channel, symmetric.
 
     Args:
         weight: [out, in].
-        signed: int8 around 0, or uint8 around 128.
 
     Returns:
-        Values [out, in], scales [out] and zero points [out].
+        Values [out, in] and scales [out].
     """
-    scales = np.maximum(np.abs(weight).max(1), 1e-12).astype(np.float32) / 127.0
-    values = np.round(weight / scales[:, None])
-    if signed:
-        return values.astype(np.int8), scales, np.zeros(len(weight), dtype=np.int8)
-    return (values + 128).astype(np.uint8), scales, np.full(len(weight), 128, dtype=np.uint8)
+    scales = np.maximum(np.abs(weight).max(1), _LEAST).astype(np.float32) / np.float32(127)
+    return np.round(weight / scales[:, None]).astype(np.int8), scales

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from modelsat.engine.cache import can_run, find_engine
+from modelsat.engine.cache import best_precision, can_run, find_engine, has_vnni
 from modelsat.engine.reader import OnnxReader
 from modelsat.engine.sizes import Precision
 from modelsat.errors import LayoutError
@@ -21,16 +21,19 @@ def can_load(folder: Path | None = None) -> bool:
     return can_run(load_checkpoint(folder or shipped_folder()).config)
 
 
-def load_onnx_scorer(folder: Path | None = None, *, precision: Precision = "fp32") -> ExamAttentionScorer:
+def load_onnx_scorer(
+    folder: Path | None = None, *, precision: Precision | None = None, tokens: int | None = None
+) -> ExamAttentionScorer:
     """Load a tuned router of layout exam_attention on the embedded models; builds its engine on first use.
 
     Args:
         folder: A checkpoint; None takes the one that comes with the package.
-        precision: Of linear maps.
+        precision: Of linear maps; by default the fastest that the processor computes rightly.
+        tokens: Token budget of an instruction; by default that of tuning.
 
     Raises:
         CheckpointError: It is damaged, or its adapters belong to other backbone weights.
-        LayoutError: It is of another layout or on other models.
+        LayoutError: It is of another layout or on other models, or the processor cannot compute in that precision.
         MissingExtraError: The engine's packages are not installed.
     """
     folder = folder or shipped_folder()
@@ -40,11 +43,15 @@ def load_onnx_scorer(folder: Path | None = None, *, precision: Precision = "fp32
             f"{folder}: the engine without torch runs layout exam_attention on the embedded models; this checkpoint is "
             f"{checkpoint.config.layout} on {checkpoint.config.backbone}. Use the engine 'torch'."
         )
+    if precision == "int8" and not has_vnni():
+        raise LayoutError("8 bits need a processor with VNNI, which this one lacks; use fp32.")
+    precision = precision or best_precision()
     engine, sizes = find_engine(checkpoint, folder, precision=precision)
     reader = OnnxReader(
         engine,
         sizes=sizes,
         encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
-        tokens=checkpoint.config.tokens,
+        tokens=tokens or checkpoint.config.tokens,
+        precision=precision,
     )
     return exam_attention_scorer(checkpoint, reader, folder=folder)

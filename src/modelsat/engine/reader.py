@@ -1,7 +1,7 @@
 """Reading instructions with ONNX Runtime; see `modelsat.network.exam_scorer.Reader`."""
 
-import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.engine.cache import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE
-from modelsat.engine.sizes import DecoderSizes
+from modelsat.engine.cores import usable_cores
+from modelsat.engine.sizes import DecoderSizes, Precision
 from modelsat.engine.tokens import DecoderTokens, SentenceTokens
 from modelsat.errors import MissingExtraError
 from modelsat.types import FloatArray
 
 _BATCH = 32
+# Tokens read in one pass: more are not faster a token, but their states take memory.
+_PASS = 512
 # The longest of a batch may be this much longer than the shortest: on a CPU, padding costs as much as words.
 _LONGER = 1.25
 # Tokens that the sentence encoder reads, as in tuning.
@@ -30,15 +33,26 @@ class OnnxReader:
         sizes: Of the backbone.
         encoder: Folder of the sentence encoder, for its tokenizer.
         tokens: Token budget of an instruction.
+        precision: That it was built in.
         threads: Threads; by default as many as the process may use.
     """
 
     def __init__(
-        self, folder: Path, *, sizes: DecoderSizes, encoder: Path, tokens: int, threads: int | None = None
+        self,
+        folder: Path,
+        *,
+        sizes: DecoderSizes,
+        encoder: Path,
+        tokens: int,
+        precision: Precision,
+        threads: int | None = None,
     ) -> None:
         threads = threads or usable_cores()
+        self.precision = precision
         self._decoder = _session(folder / DECODER_FILE, threads)
-        self._sentence = _session(folder / SENTENCE_FILE, threads)
+        # A fifth of the work, and done beside the backbone's: half of the cores are enough.
+        self._sentence = _session(folder / SENTENCE_FILE, max(1, threads // 2))
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelsat-sentence")
         self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
         self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
         self._budget = tokens
@@ -49,16 +63,25 @@ class OnnxReader:
 
     def read(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
+        embedded = self._beside.submit(self.embed, texts)
         sequences = [self._tokens.encode(text, budget=self._budget) for text in texts]
-        return np.concatenate(
-            [_in_batches(sequences, self._pooled, self.pooled_size), self.embed(texts)], axis=1
-        )
+        pooled = _in_batches(sequences, self.pool, self.pooled_size)
+        return np.concatenate([pooled, embedded.result()], axis=1)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings, unit vectors."""
         return _in_batches(self._words.encode(texts), self._embedded, self.text_size)
 
-    def _pooled(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+    def pool(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+        """The backbone on one batch.
+
+        Args:
+            ids: [text, position] tokens, padded at the end.
+            lengths: [text].
+
+        Returns:
+            [text, 2 hidden]: mean state and last state.
+        """
         longest = ids.shape[1]
         place = np.arange(longest)[None]
         mean = (place < lengths[:, None]) / lengths[:, None]
@@ -99,17 +122,6 @@ def _causal_mask(length: int) -> FloatArray:
     return np.triu(np.full((length, length), np.finfo(np.float32).min, dtype=np.float32), k=1)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use, by affinity and by the limit of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("utf-8").split()
-        limit = cores if quota == "max" else max(1, int(quota) // int(period))
-    except (OSError, ValueError):
-        limit = cores
-    return min(cores, limit)
-
-
 def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
     try:
         import onnxruntime
@@ -119,7 +131,9 @@ def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has
     options.intra_op_num_threads = threads
     # On few cores, threads that spin while they wait starve whoever works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # Memory grows by what is asked for; by default it doubles.
+    provider = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
+    return onnxruntime.InferenceSession(str(path), options, providers=[provider])
 
 
 def _in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
@@ -143,7 +157,8 @@ def similar_lengths(lengths: Sequence[int]) -> list[list[int]]:
     batches: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
         batch = batches[-1] if batches else []
-        if batch and len(batch) < _BATCH and lengths[row] <= _LONGER * lengths[batch[0]]:
+        room = min(_BATCH, _PASS // lengths[row])
+        if batch and len(batch) < room and lengths[row] <= _LONGER * lengths[batch[0]]:
             batch.append(row)
         else:
             batches.append([row])

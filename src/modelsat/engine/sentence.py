@@ -29,7 +29,7 @@ class EncoderSizes:
 
 
 def build_sentence_encoder(
-    sizes: EncoderSizes, weights: Mapping[str, FloatArray], *, precision: Precision, signed: bool
+    sizes: EncoderSizes, weights: Mapping[str, FloatArray], *, precision: Precision
 ) -> ModelProto:
     """Write the graph.
 
@@ -40,9 +40,8 @@ def build_sentence_encoder(
         sizes: Of the encoder.
         weights: By transformers' names, matrices as [out, in].
         precision: Of linear maps.
-        signed: See `Graph`.
     """
-    graph = Graph(precision=precision, signed=signed)
+    graph = Graph(precision=precision)
     ids = graph.input("ids", "int64", ["batch", "position"])
     mask = graph.input("mask", "float32", ["batch", 1, 1, "position"])
     pick = graph.input("pick", "float32", ["batch", 1, "position"])

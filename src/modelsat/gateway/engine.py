@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from modelsat.gateway.pace import Pace
 from modelsat.routing.router import Router
+from modelsat.routing.scorer import one_row
 from modelsat.types import Instruction, ScoreMatrix
 
 Result = TypeVar("Result")
@@ -155,24 +156,6 @@ class RouterThread:
         self._pace.took(len(wanted), time.monotonic() - begun)
         for row, task in enumerate(wanted):
             task.future.set_result(one_row(scores, row))
-
-
-def one_row(scores: ScoreMatrix, row: int) -> ScoreMatrix:
-    """The scores of one instruction."""
-    evidence = scores.evidence
-    if evidence is not None:
-        evidence = type(evidence)(
-            tasks=evidence.tasks,
-            weights=evidence.weights[row : row + 1],
-            level_only=evidence.level_only[row : row + 1],
-        )
-    return ScoreMatrix(
-        instruction_ids=scores.instruction_ids[row : row + 1],
-        candidates=scores.candidates,
-        logits=scores.logits[row : row + 1],
-        probabilities=scores.probabilities[row : row + 1],
-        evidence=evidence,
-    )
 
 
 def _settle(future: "Future[Any]", call: Callable[[], Any]) -> None:

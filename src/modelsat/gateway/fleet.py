@@ -11,6 +11,7 @@ from modelsat.gateway.credentials import Credentials
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
+from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import Scorer
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
@@ -40,9 +41,15 @@ class Fleet:
         """Scores by overall level alone, one row: what is left where the router says nothing."""
         return Level().score([Instruction(id="level", text="")], self.zoo.profiles)
 
-    def with_scorer(self, scorer: Scorer) -> "Fleet":
-        """The fleet with a router that has worked out its cards."""
-        router = Router(scorer=scorer, zoo=self.zoo)
+    def with_scorer(self, scorer: Scorer, *, memory_mb: float = 0.0) -> "Fleet":
+        """The fleet with a router that has worked out its cards.
+
+        Args:
+            scorer: Scores its candidates.
+            memory_mb: Megabytes of scores to remember; 0 for none.
+        """
+        memory = ScoreMemory(memory_mb) if memory_mb else None
+        router = Router(scorer=scorer, zoo=self.zoo, memory=memory)
         if len(self.zoo):
             router.score(["Hello"])
         return Fleet(zoo=self.zoo, credentials=self.credentials, router=router)

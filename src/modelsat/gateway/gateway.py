@@ -119,7 +119,8 @@ class Gateway:
         """Serve another fleet from now on; requests that have begun keep theirs."""
         scorer = self.scorer
         if scorer is not None and fleet.router is None:
-            fleet = await self.engine.run(lambda: fleet.with_scorer(scorer))
+            memory_mb = self.settings.memory_mb
+            fleet = await self.engine.run(lambda: fleet.with_scorer(scorer, memory_mb=memory_mb))
         self.fleet = fleet
 
     async def close(self) -> None:
@@ -268,6 +269,10 @@ class Gateway:
         if instruction is None:
             reason = "no_text"
         else:
+            remembered = fleet.router.recall(instruction)
+            if remembered is not None:
+                self.telemetry.remembered.inc()
+                return remembered
             try:
                 scores = await self.engine.score(fleet.router, instruction, timeout_s=timeout_s)
                 if np.isfinite(scores.logits).all():

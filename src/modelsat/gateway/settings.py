@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from modelsat.errors import DataError, PolicyError
 from modelsat.records.files import parse_object, read_text
+from modelsat.routing.memory import DEFAULT_MEGABYTES
 from modelsat.routing.policy import RoutingPolicy
 
 FORMAT: Literal["modelsat-gateway/1"] = "modelsat-gateway/1"
@@ -33,8 +34,9 @@ class GatewaySettings(BaseModel):
         description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
     )
     checkpoint: Path | None = Field(default=None, description="Tuned router; the shipped one by default")
-    engine: Literal["auto", "onnx", "torch"] = Field(
-        default="auto", description="What runs the router: onnx, torch, or auto for the first that can"
+    engine: Literal["auto", "onnx", "onnx-fp32", "torch"] = Field(
+        default="auto",
+        description="What runs the router: onnx, onnx-fp32, torch, or auto for the first that can",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on")
@@ -64,6 +66,11 @@ class GatewaySettings(BaseModel):
         description="How long a request waits for others to be scored with",
     )
     batch_size: int = Field(default=32, ge=1, le=256, description="Requests scored together at most")
+    memory_mb: float = Field(
+        default=DEFAULT_MEGABYTES,
+        ge=0,
+        description="Scores remembered for requests that come again; 0 for none",
+    )
 
     deadline_s: float = Field(default=600, gt=0, description="From a request to the end of its answer")
     connect_timeout_s: float = Field(default=5, gt=0, description="To connect to an endpoint")

@@ -29,6 +29,9 @@ class Telemetry:
         self.router_failures = self._counter(
             "router_failures", "Requests that the router gave no scores for", "reason"
         )
+        self.remembered = self._counter(
+            "router_remembered", "Requests whose scores were remembered from an equal one"
+        )
         self.tokens = self._counter("tokens", "Tokens that upstreams reported", "candidate", "direction")
         self.money = self._counter("cost", "Money, in the unit of the zoo's prices", "candidate")
         self.dropped = self._counter("records_dropped", "Records that the journal did not take", "kind")

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from modelsat.errors import DataError
 from modelsat.routing.scorer import Scorer
 
-Engine = Literal["auto", "onnx", "torch"]
+Engine = Literal["auto", "onnx", "onnx-fp32", "torch"]
 
 
 def load_tuned(checkpoint: Path | None = None, *, engine: str = "auto") -> Scorer:
@@ -14,8 +14,9 @@ def load_tuned(checkpoint: Path | None = None, *, engine: str = "auto") -> Score
 
     Args:
         checkpoint: Its folder; the shipped one by default.
-        engine: "onnx" needs layout exam_attention on the embedded models and the extra `engine`; "torch" runs every
-            checkpoint and needs the extra `torch`; "auto" takes the first that can.
+        engine: "onnx" needs layout exam_attention on the embedded models and the extra `engine`, and computes in 8 bits
+            where the processor can; "onnx-fp32" is the same in fp32; "torch" runs every checkpoint and needs the
+            extra `torch`; "auto" takes the first that can.
 
     Raises:
         CheckpointError: The checkpoint is damaged or belongs to other weights.
@@ -28,8 +29,8 @@ def load_tuned(checkpoint: Path | None = None, *, engine: str = "auto") -> Score
     if engine != "torch":
         from modelsat.engine.load import can_load, load_onnx_scorer
 
-        if engine == "onnx" or can_load(checkpoint):
-            return load_onnx_scorer(checkpoint)
+        if engine != "auto" or can_load(checkpoint):
+            return load_onnx_scorer(checkpoint, precision="fp32" if engine == "onnx-fp32" else None)
     from modelsat.network.weights import require_torch
 
     require_torch()

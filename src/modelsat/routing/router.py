@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
 from modelsat.routing.engines import load_tuned
+from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.messages import Request, to_instruction
 from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
 from modelsat.routing.pricing import instruction_tokens, price_matrix
@@ -32,11 +33,13 @@ class Router:
         scorer: Estimates Pr("Yes").
         zoo: Who can be chosen, with profiles. A candidate added to it is routable at once.
         policy: What to prefer where a call does not say.
+        memory: Of scores, for requests that come again; None scores everything anew.
     """
 
     scorer: Scorer
     zoo: ModelZoo
     policy: RoutingPolicy = field(default_factory=RoutingPolicy)
+    memory: ScoreMemory | None = None
 
     @classmethod
     def load(
@@ -46,7 +49,7 @@ class Router:
         policy: RoutingPolicy | str = "best",
         engine: str = "auto",
     ) -> "Router":
-        """Load a tuned router.
+        """Load a tuned router, which remembers the scores of what it was asked lately.
 
         Args:
             checkpoint: Its directory; the shipped one by default.
@@ -67,7 +70,7 @@ class Router:
         elif not isinstance(zoo, ModelZoo):
             zoo = ModelZoo.load(Path(zoo))
         scorer = load_tuned(None if checkpoint is None else Path(checkpoint), engine=engine)
-        return cls(scorer=scorer, zoo=zoo, policy=chosen_policy)
+        return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, memory=ScoreMemory())
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:
         """Pr("Yes") of every candidate of the zoo on every request.
@@ -79,6 +82,12 @@ class Router:
             DataError: There is none, one is empty, or the zoo is.
         """
         return self._score([to_instruction(request) for request in requests])
+
+    def recall(self, instruction: Instruction) -> ScoreMatrix | None:
+        """What `score` would say of one instruction, if that is remembered; costs next to nothing."""
+        if self.memory is None:
+            return None
+        return self.memory.recall(self.scorer, instruction, self.zoo.profiles)
 
     def route(self, request: Request, policy: RoutingPolicy | str | None = None) -> RoutingDecision:
         """Choose a candidate for one request: text, an instruction, or the messages of one chat.
@@ -125,7 +134,9 @@ class Router:
             raise DataError("there is no instruction to score; give at least one.")
         if not self.zoo.profiles:
             raise DataError("the zoo is empty; add a candidate with its capability card.")
-        return self.scorer.score(instructions, self.zoo.profiles)
+        if self.memory is None:
+            return self.scorer.score(instructions, self.zoo.profiles)
+        return self.memory.score(self.scorer, instructions, self.zoo.profiles)
 
     def _route_batch(
         self, instructions: Sequence[Instruction], policy: RoutingPolicy

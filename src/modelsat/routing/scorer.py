@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
 
 
 class Scorer(Protocol):
@@ -53,4 +53,22 @@ def score_matrix(
         candidates=tuple(profile.candidate for profile in profiles),
         logits=logits,
         probabilities=probabilities,
+    )
+
+
+def one_row(scores: ScoreMatrix, row: int) -> ScoreMatrix:
+    """The scores of one instruction, without holding on to the others."""
+    evidence = scores.evidence
+    if evidence is not None:
+        evidence = Evidence(
+            tasks=evidence.tasks,
+            weights=evidence.weights[row : row + 1].copy(),
+            level_only=evidence.level_only[row : row + 1].copy(),
+        )
+    return ScoreMatrix(
+        instruction_ids=scores.instruction_ids[row : row + 1],
+        candidates=scores.candidates,
+        logits=scores.logits[row : row + 1].copy(),
+        probabilities=scores.probabilities[row : row + 1].copy(),
+        evidence=evidence,
     )

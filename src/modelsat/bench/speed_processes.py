@@ -1,0 +1,131 @@
+"""What fresh processes cost: the command line's help, a first route, and a gateway until it routes."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from modelsat.bench.gateway_process import cost_of, gateway_process
+from modelsat.bench.http_load import HttpClient
+from modelsat.bench.measure import Measure
+from modelsat.bench.texts import TEXTS, text_of
+
+# What a user's first route costs: a fresh interpreter, all imports, the engine from the cache.
+_FIRST_ROUTE = """
+from pathlib import Path
+from modelsat import Router
+Router.load().route("Which vitamin does sunlight give?")
+status = Path("/proc/self/status")
+if status.exists():
+    # Of this process alone; what getrusage says may be its parent's.
+    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+else:
+    import resource, sys
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak // 1024 if sys.platform == "darwin" else peak)
+"""
+_HELP = "from modelsat.cli.main import app; app()"
+# Routed before memory is looked at; long ones, in batches, so that all buffers have grown.
+_ROUTED = 16
+
+
+def measure_processes(repeats: int) -> list[Measure]:
+    """Times and memory of fresh processes.
+
+    Args:
+        repeats: Runs of each; at most three of the long ones.
+    """
+    # The first one fills the disk's cache, and builds the engine on a new machine.
+    _run(_FIRST_ROUTE)
+    first = [_run(_FIRST_ROUTE) for _ in range(min(repeats, 3))]
+    helped = [_run(_HELP, "--help") for _ in range(repeats)]
+    peak = max(int(run.output.split()[-1]) for run in first) / 2**20
+    return [
+        Measure(
+            name="modelsat --help",
+            value=median(run.seconds for run in helped),
+            unit="s",
+            bar=0.5,
+            note=f"fresh process, {median(run.cpu_s for run in helped):.2f} s of CPU",
+        ),
+        Measure(
+            name="first route",
+            value=median(run.seconds for run in first),
+            unit="s",
+            bar=6.0,
+            note=f"fresh process, engine in the cache, {median(run.cpu_s for run in first):.1f} s of CPU",
+        ),
+        Measure(name="peak memory", value=peak, unit="GB", bar=1.5, note="of that process"),
+        *_serving(min(repeats, 3)),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """A process that has ended; CPU seconds, of all its threads, are about the same on a busy machine."""
+
+    seconds: float
+    cpu_s: float
+    output: str
+
+
+def _run(code: str, *arguments: str) -> _Run:
+    before, start = os.times(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    seconds, after = time.perf_counter() - start, os.times()
+    cpu = (after.children_user + after.children_system) - (before.children_user + before.children_system)
+    return _Run(seconds=seconds, cpu_s=cpu, output=done.stdout)
+
+
+def _serving(repeats: int) -> list[Measure]:
+    """A gateway from its start until it is ready to route, and what it holds once it has routed."""
+    seconds, cpu, memory, torch = [], [], [], False
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory(prefix="modelsat-gateway-") as folder:
+            start = time.perf_counter()
+            # Nobody answers there: what is asked are decisions only.
+            with gateway_process(Path(folder), "http://127.0.0.1:9/v1", {"route_timeout_ms": 60_000}) as (
+                url,
+                pid,
+            ):
+                seconds.append(time.perf_counter() - start)
+                ready = cost_of(pid)
+                asyncio.run(_route_some(url))
+                used = cost_of(pid)
+                if ready is not None and used is not None:
+                    cpu.append(ready.cpu_s)
+                    memory.append(used.memory)
+                    torch |= "libtorch" in (Path("/proc") / str(pid) / "maps").read_text()
+    spent = f", {median(cpu):.1f} s of CPU" if cpu else ""
+    measures = [
+        Measure(
+            name="gateway's cold start",
+            value=median(seconds),
+            unit="s",
+            bar=3.0,
+            note=f"fresh process until it can route, engine in the cache{spent}",
+        )
+    ]
+    if memory:
+        note = f"after {_ROUTED} long requests, {'with torch' if torch else 'no torch'} in the process"
+        measures.append(
+            Measure(
+                name="gateway's resident memory", value=max(memory) / 1e6, unit="MB", bar=600.0, note=note
+            )
+        )
+    return measures
+
+
+async def _route_some(url: str) -> None:
+    client = HttpClient(url)
+    texts = [*TEXTS, *(text_of(500, number=number) for number in range(_ROUTED))]
+    await asyncio.gather(*(client.post("/route", json.dumps({"text": text}).encode()) for text in texts))
+    await client.close()

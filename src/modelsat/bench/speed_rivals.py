@@ -1,0 +1,96 @@
+"""What people route with today, timed beside the shipped router: same machine, same texts.
+
+Times only: the classifier has random weights, and the neighbours are random vectors. How well such routers choose is
+for `modelsat bench --suite` to say, where they can be fitted.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from modelsat.bench.measure import Measure
+from modelsat.bench.speed_engine import BATCHES, CANDIDATES, TOKENS, instructions_of, zoo_of
+from modelsat.bench.timing import interleaved
+from modelsat.engine.load import load_onnx_scorer
+from modelsat.types import Instruction
+
+# Outcomes that a kNN router looks among, and how many of them speak.
+NEIGHBOURS = 5_000
+NEAREST = 200
+# Classes of RouteLLM's classifier: the strong model, the weak one, a tie.
+_CLASSES = 3
+
+Run = Callable[[list[Instruction]], object]
+
+
+def measure_rivals(repeats: int) -> list[Measure]:
+    """Time the shipped router beside others at each batch size.
+
+    Args:
+        repeats: Of each timing; medians are reported.
+    """
+    scorer, profiles = load_onnx_scorer(), zoo_of(CANDIDATES)
+    runs: dict[str, tuple[Run, str]] = {
+        "Model-SAT": (
+            lambda asked: scorer.score(asked, profiles),
+            f"{TOKENS} tokens, {CANDIDATES} candidates",
+        ),
+        "BERT classifier": (
+            _classifier(),
+            "XLM-RoBERTa base as RouteLLM's BERT router, torch, fp32, random weights, two candidates",
+        ),
+        "kNN on sentence embeddings": (
+            _neighbours(scorer.reader.embed, scorer.reader.text_size),
+            f"all-MiniLM-L6-v2 in Model-SAT's engine, {NEIGHBOURS:,} outcomes of {CANDIDATES} candidates",
+        ),
+    }
+    measures = []
+    for batch in BATCHES:
+        asked = instructions_of(batch, tokens=TOKENS)
+        seconds = interleaved(
+            [partial(run, asked) for run, _ in runs.values()],
+            repeats=repeats if batch == 1 else min(repeats, 3),
+        )
+        for (name, (_, note)), taken in zip(runs.items(), seconds, strict=True):
+            measures.append(
+                Measure(name=f"{name}: p50, batch {batch}", value=1000 * taken, unit="ms", note=note)
+                if batch == 1
+                else Measure(
+                    name=f"{name}: decisions, batch {batch}", value=batch / taken, unit="/s", better="higher"
+                )
+            )
+    return measures
+
+
+def _classifier() -> Run:
+    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
+
+    # The sizes of the public checkpoint; transformers' defaults are those of the base model but for these.
+    config: Any = XLMRobertaConfig(vocab_size=250_002, max_position_embeddings=514, type_vocab_size=1)
+    config.num_labels = _CLASSES
+    model: Any = XLMRobertaForSequenceClassification(config)
+    model.eval()
+
+    @torch.inference_mode()
+    def run(asked: list[Instruction]) -> object:
+        # Its tokenizer is not at hand: tokens are made up, and making them costs nothing.
+        ids = torch.full((len(asked), TOKENS), 1_000)
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.softmax(-1)
+
+    return run
+
+
+def _neighbours(embed: Callable[[list[str]], np.ndarray], width: int) -> Run:
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(NEIGHBOURS, width)).astype(np.float32)
+    scores = rng.random((NEIGHBOURS, CANDIDATES), dtype=np.float32)
+
+    def run(asked: list[Instruction]) -> object:
+        near = embed([instruction.text for instruction in asked]) @ known.T
+        nearest = np.argpartition(-near, NEAREST, axis=1)[:, :NEAREST]
+        return scores[nearest].mean(1)
+
+    return run
