@@ -211,4 +211,5 @@ def _gains(arena: Arena, table: OutcomeTable, scores: ScoreMatrix) -> NDArray[np
     for zoo, members in arena.held_out.zoos.items():
         chosen = table.scores[rows, choose_in(scores, rows, members)]
         gains.append(chosen - table.scores[:, best_single(arena.held_out, zoo)])
-    return np.mean(gains, axis=0, dtype=np.float64)
+    mean: NDArray[np.float64] = np.mean(gains, axis=0, dtype=np.float64)
+    return mean
