@@ -22,7 +22,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def level_router(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(checkpoint: Path | None, zoo: ModelZoo, policy: RoutingPolicy) -> Router:
+    def load(checkpoint: Path | None, zoo: ModelZoo, policy: RoutingPolicy, engine: str) -> Router:
         return Router(scorer=Level(), zoo=zoo, policy=policy)
 
     monkeypatch.setattr(Router, "load", load)

@@ -87,20 +87,24 @@ def test_another_backbone_is_refused(router: Path) -> None:
 def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, tmp_path: Path) -> None:
     assert can_load(router)
     assert type(load_tuned(router).reader).__name__ == "OnnxReader"  # type: ignore[attr-defined]
-    assert type(load_tuned(router, engine="torch").reader).__name__ == "TorchReader"  # type: ignore[attr-defined]
+    assert type(load_tuned(router, runtime="torch").reader).__name__ == "TorchReader"  # type: ignore[attr-defined]
     other = save_router(tmp_path / "other", backbone=packaged.folder, encoder=packaged.encoder)
     assert not can_load(other)
     assert type(load_tuned(other).reader).__name__ == "TorchReader"  # type: ignore[attr-defined]
-    with pytest.raises(LayoutError, match="Use the engine 'torch'"):
-        load_tuned(other, engine="onnx")
-    with pytest.raises(DataError, match="engine is 'fast'"):
+    with pytest.raises(LayoutError, match="Use the runtime 'torch'"):
+        load_tuned(other, runtime="onnx")
+    with pytest.raises(DataError, match="runtime is 'gpu'"):
+        load_tuned(router, runtime="gpu")
+    with pytest.raises(DataError, match="engine is 'onnx'; expected one of accurate, fast"):
+        load_tuned(router, engine="onnx")
+    with pytest.raises(DataError, match="leave the checkpoint"):
         load_tuned(router, engine="fast")
 
 
 def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "has_vnni", lambda: False)
     monkeypatch.setattr("modelsat.engine.load.has_vnni", lambda: False)
-    here, there = load_tuned(router), load_tuned(router, engine="onnx-fp32")
+    here, there = load_tuned(router), load_tuned(router, runtime="onnx-fp32")
     profiles = small_profiles()
     np.testing.assert_array_equal(
         here.score(INSTRUCTIONS, profiles).logits, there.score(INSTRUCTIONS, profiles).logits

@@ -165,7 +165,7 @@ def _measured(
     rows = np.random.default_rng(seed).permutation(arena.widest)[: study.routed]
     table = arena.held_out.table.select(np.sort(rows))
     report("routing")
-    scores = load_tuned(checkpoint, engine="torch").score(table.instructions, arena.held_out.profiles)
+    scores = load_tuned(checkpoint, runtime="torch").score(table.instructions, arena.held_out.profiles)
     return _row(variant, config, len(data.tuning.instructions), arena, table, scores, seed=seed)
 
 

@@ -168,6 +168,19 @@ def _data_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).exists()]
 
 
+def through_cache(scorer: Scorer, folder: Path, *, progress: Progress | None = None) -> CachedScorer:
+    """A router with the user's cache before it.
+
+    Args:
+        scorer: The router.
+        folder: Its checkpoint.
+        progress: Called with (instructions read, instructions in all).
+    """
+    cached = _cached(scorer, folder, cache_folder(), None)
+    cached.progress = progress
+    return cached
+
+
 def _cached(scorer: Scorer, folder: Path, cache: Path | None, embeddings: RowCache | None) -> CachedScorer:
     # Two engines agree but for the last bits, which a benchmark must not mix.
     identity = digest(folder_digest(folder), _engine_of(scorer))

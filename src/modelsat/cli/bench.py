@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli import bench_engine, bench_suite
+from modelsat.cli import bench_engine, bench_students, bench_suite
 from modelsat.cli.bench_report import report
 from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.errors import DataError
@@ -18,6 +18,7 @@ app.callback(
     invoke_without_command=True,
     epilog='Example: modelsat bench --suite quick --outcomes data/ -o report/ --require "lead.mean>0"',
 )(bench_suite.bench)
+app.command(epilog=bench_students.EPILOG)(bench_students.students)
 app.command(epilog="Example: modelsat bench report report/result.json -o report --no-plots")(report)
 app.command(epilog=bench_engine.EXAMPLE)(bench_engine.engine)
 

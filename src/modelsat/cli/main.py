@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli import bench, demo, evaluate, exam, imports, keys, report, route, serve, store, tune, zoo
+from modelsat.cli import (
+    bench,
+    demo,
+    distil,
+    evaluate,
+    exam,
+    imports,
+    keys,
+    report,
+    route,
+    serve,
+    store,
+    tune,
+    zoo,
+)
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(
@@ -23,6 +37,7 @@ app.add_typer(zoo.app, name="zoo")
 app.add_typer(exam.app, name="exam")
 app.add_typer(imports.app, name="import")
 app.command("tune")(tune.tune)
+app.command("distil", epilog=distil.EPILOG)(distil.distil)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")

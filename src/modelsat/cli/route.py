@@ -27,6 +27,10 @@ CheckpointOption = Annotated[
     ),
 ]
 
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="accurate, fast or fastest (students of it), or cascade.")
+]
+
 
 def route(
     text: Annotated[
@@ -42,6 +46,7 @@ def route(
     explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     checkpoint: CheckpointOption = None,
+    engine: EngineOption = "accurate",
     source: Annotated[
         Path | None,
         typer.Option("--input", help="Route a JSONL file, a request per line.", show_default=False),
@@ -61,7 +66,7 @@ def route(
         if text is not None:
             raise DataError("give either a text or --input, not both.")
         _route_file(
-            load_router(checkpoint, zoo, candidates, policy),
+            load_router(checkpoint, zoo, candidates, policy, engine),
             source,
             target,
             skip_bad=skip_bad,
@@ -71,7 +76,7 @@ def route(
         return
     # Read before the weights are: a mistake is told at once.
     instruction = read_request(text)
-    decision = load_router(checkpoint, zoo, candidates, policy).route(instruction)
+    decision = load_router(checkpoint, zoo, candidates, policy, engine).route(instruction)
     if as_json:
         from modelsat.routing.batch import decision_row
 
@@ -80,7 +85,9 @@ def route(
         print_decision(decision, top=top, explain=explain)
 
 
-def load_router(checkpoint: Path | None, zoo: Path | None, candidates: str | None, policy: str) -> "Router":
+def load_router(
+    checkpoint: Path | None, zoo: Path | None, candidates: str | None, policy: str, engine: str = "accurate"
+) -> "Router":
     """Wire scorer, zoo and policy together as the options say."""
     from modelsat.capability.zoo import ModelZoo
     from modelsat.routing.policy import RoutingPolicy
@@ -90,7 +97,7 @@ def load_router(checkpoint: Path | None, zoo: Path | None, candidates: str | Non
     chosen = ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
     if candidates is not None:
         chosen = chosen.select([name.strip() for name in candidates.split(",") if name.strip()])
-    return Router.load(checkpoint=checkpoint, zoo=chosen, policy=preferred)
+    return Router.load(checkpoint=checkpoint, zoo=chosen, policy=preferred, engine=engine)
 
 
 def read_request(text: str | None) -> "Instruction":

@@ -56,6 +56,10 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Tuned router; the shipped one by default.", show_default=False),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="accurate, fast, fastest or cascade.", show_default="accurate"),
+    ] = None,
 ) -> None:
     """Serve an OpenAI-compatible API that answers each request with the candidate most likely to get it right."""
     _require_extra()
@@ -73,6 +77,7 @@ def serve(
             "log_prompts": log_prompts,
             "store": store,
             "checkpoint": checkpoint,
+            "engine": engine,
         },
     )
     _serve(settings)
@@ -95,7 +100,7 @@ def _serve(settings: "GatewaySettings") -> None:
     def load_scorer() -> "Scorer":
         from modelsat.routing.engines import load_tuned
 
-        return load_tuned(settings.checkpoint, engine=settings.engine)
+        return load_tuned(settings.checkpoint, engine=settings.engine, runtime=settings.runtime)
 
     with using_store(store_url(settings.store)) as engine:
         made, _ = count_keys(engine)

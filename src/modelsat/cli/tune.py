@@ -1,6 +1,8 @@
 """`modelsat tune`: capability instruction tuning."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,14 +123,7 @@ def tune(
         f"{len(data.tuning.instructions)} tuning instructions x {len(data.tuning.profiles)} candidates, "
         f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
     )
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / "log.jsonl").open("a", encoding="utf-8") as file:
-
-        def log(record: dict[str, Any]) -> None:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            say(_line(record))
-
+    with logging_to(output) as log:
         checkpoint = run(
             data,
             config=config,
@@ -142,6 +137,20 @@ def tune(
         print_json({"checkpoint": str(checkpoint)})
     else:
         typer.echo(f"checkpoint: {checkpoint}")
+
+
+@contextmanager
+def logging_to(folder: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A run's log: its records go into the folder's log.jsonl, and as sentences to whoever watches."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+
+        def log(record: dict[str, Any]) -> None:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            say(_line(record))
+
+        yield log
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -3,11 +3,12 @@
 import importlib.util
 from pathlib import Path
 
-from modelsat.engine.cache import best_precision, can_run, find_engine, has_vnni
+from modelsat.engine.cache import best_precision, can_run, find_engine, find_student, has_vnni
 from modelsat.engine.reader import OnnxReader
 from modelsat.engine.sizes import Precision
+from modelsat.engine.student import OnnxStudentReader
 from modelsat.errors import LayoutError
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+from modelsat.network.checkpoint import Checkpoint, imitation_of, load_checkpoint, shipped_folder
 from modelsat.network.exam_scorer import ExamAttentionScorer, exam_attention_scorer
 from modelsat.network.weights import EMBEDDED_ENCODER, encoder_folder
 
@@ -41,11 +42,15 @@ def load_onnx_scorer(
     if not can_run(checkpoint.config):
         raise LayoutError(
             f"{folder}: the engine without torch runs layout exam_attention on the embedded models; this checkpoint is "
-            f"{checkpoint.config.layout} on {checkpoint.config.backbone}. Use the engine 'torch'."
+            f"{checkpoint.config.layout} on {checkpoint.config.backbone}. Use the runtime 'torch'."
         )
     if precision == "int8" and not has_vnni():
         raise LayoutError("8 bits need a processor with VNNI, which this one lacks; use fp32.")
     precision = precision or best_precision()
+    if checkpoint.config.is_student:
+        return exam_attention_scorer(
+            checkpoint, _student_reader(checkpoint, folder, precision=precision, tokens=tokens), folder=folder
+        )
     engine, sizes = find_engine(checkpoint, folder, precision=precision)
     reader = OnnxReader(
         engine,
@@ -55,3 +60,15 @@ def load_onnx_scorer(
         precision=precision,
     )
     return exam_attention_scorer(checkpoint, reader, folder=folder)
+
+
+def _student_reader(
+    checkpoint: Checkpoint, folder: Path, *, precision: Precision, tokens: int | None
+) -> OnnxStudentReader:
+    return OnnxStudentReader(
+        find_student(checkpoint, folder, precision=precision),
+        text_size=len(imitation_of(checkpoint, folder)[1]),
+        encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
+        tokens=tokens or checkpoint.config.tokens,
+        precision=precision,
+    )

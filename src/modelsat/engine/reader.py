@@ -49,9 +49,9 @@ class OnnxReader:
     ) -> None:
         threads = threads or usable_cores()
         self.precision = precision
-        self._decoder = _session(folder / DECODER_FILE, threads)
+        self._decoder = open_session(folder / DECODER_FILE, threads)
         # A fifth of the work, and done beside the backbone's: half of the cores are enough.
-        self._sentence = _session(folder / SENTENCE_FILE, max(1, threads // 2))
+        self._sentence = open_session(folder / SENTENCE_FILE, max(1, threads // 2))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelsat-sentence")
         self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
         self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
@@ -65,12 +65,12 @@ class OnnxReader:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
         embedded = self._beside.submit(self.embed, texts)
         sequences = [self._tokens.encode(text, budget=self._budget) for text in texts]
-        pooled = _in_batches(sequences, self.pool, self.pooled_size)
+        pooled = in_batches(sequences, self.pool, self.pooled_size)
         return np.concatenate([pooled, embedded.result()], axis=1)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings, unit vectors."""
-        return _in_batches(self._words.encode(texts), self._embedded, self.text_size)
+        return in_batches(self._words.encode(texts), self._embedded, self.text_size)
 
     def pool(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
         """The backbone on one batch.
@@ -122,7 +122,12 @@ def _causal_mask(length: int) -> FloatArray:
     return np.triu(np.full((length, length), np.finfo(np.float32).min, dtype=np.float32), k=1)
 
 
-def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
+def open_session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """Load a graph.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -136,7 +141,7 @@ def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has
     return onnxruntime.InferenceSession(str(path), options, providers=[provider])
 
 
-def _in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
+def in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401
     """Run sequences of similar length together; rows come back in their order."""
     results = np.zeros((len(sequences), width), dtype=np.float32)
     for rows in similar_lengths([len(sequence) for sequence in sequences]):

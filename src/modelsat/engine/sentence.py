@@ -42,9 +42,16 @@ def build_sentence_encoder(
         precision: Of linear maps.
     """
     graph = Graph(precision=precision)
+    states = encoder_states(graph, sizes, weights)
+    pick = graph.input("pick", "float32", ["batch", 1, "position"])
+    pooled = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, sizes.hidden))
+    return graph.finish(graph.add("LpNormalization", pooled, axis=-1, p=2), ["batch", sizes.hidden])
+
+
+def encoder_states(graph: Graph, sizes: EncoderSizes, weights: Mapping[str, FloatArray]) -> str:
+    """Declare the inputs `ids` and `mask`, and run all layers: [batch, position, hidden]."""
     ids = graph.input("ids", "int64", ["batch", "position"])
     mask = graph.input("mask", "float32", ["batch", 1, 1, "position"])
-    pick = graph.input("pick", "float32", ["batch", 1, "position"])
     words = graph.lookup(weights["embeddings.word_embeddings.weight"], ids)
     # A text is one segment, so that the segment's vector can stand in the table of positions.
     places = (
@@ -57,8 +64,7 @@ def build_sentence_encoder(
     states = _norm(graph, graph.add("Add", words, place), weights, "embeddings.LayerNorm", sizes)
     for index in range(sizes.layers):
         states = _layer(graph, states, mask, weights, f"encoder.layer.{index}", sizes)
-    pooled = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, sizes.hidden))
-    return graph.finish(graph.add("LpNormalization", pooled, axis=-1, p=2), ["batch", sizes.hidden])
+    return states
 
 
 def _layer(

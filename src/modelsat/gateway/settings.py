@@ -34,7 +34,11 @@ class GatewaySettings(BaseModel):
         description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
     )
     checkpoint: Path | None = Field(default=None, description="Tuned router; the shipped one by default")
-    engine: Literal["auto", "onnx", "onnx-fp32", "torch"] = Field(
+    engine: Literal["accurate", "fast", "fastest", "cascade"] = Field(
+        default="accurate",
+        description="Which router: the tuned one, a student of it, or a student with it behind",
+    )
+    runtime: Literal["auto", "onnx", "onnx-fp32", "torch"] = Field(
         default="auto",
         description="What runs the router: onnx, onnx-fp32, torch, or auto for the first that can",
     )

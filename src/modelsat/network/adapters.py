@@ -1,4 +1,4 @@
-"""Low-rank adapters of the backbone: where they go, and how they are put in, read out and merged.
+"""Low-rank adapters of a backbone or a student's encoder: where they go, how they are put in, read out and merged.
 
 Tuning adds them with peft. Routing merges their tensors into the weights and needs no peft. This module does
 not know how adapters are trained or stored.
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelsat.errors import CheckpointError, LayoutError, MissingExtraError
 from modelsat.network.backbone import Backbone
+from modelsat.network.student import CutEncoder
 
 _SPLIT = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -24,7 +25,9 @@ _TARGETS: dict[str, tuple[str, ...]] = {
     "gemma": _SPLIT,
     "gemma2": _SPLIT,
     "phi3": _FUSED,
+    "bert": ("query", "key", "value", "dense"),
 }
+Adaptable = Backbone | CutEncoder
 _PEFT_NAME = re.compile(r"(?P<module>layers\.\d+\..+)\.lora_(?P<part>[AB])\.default\.weight")
 _NAME = re.compile(r"(?P<module>layers\.\d+\..+)\.(?P<part>[AB])")
 
@@ -46,7 +49,7 @@ def lora_targets(model_type: str) -> tuple[str, ...]:
     return _TARGETS[model_type]
 
 
-def add_adapters(backbone: Backbone, *, rank: int, alpha: int, start_layer: int = 0) -> None:
+def add_adapters(backbone: Adaptable, *, rank: int, alpha: int, start_layer: int = 0) -> None:
     """Put trainable adapters into a backbone; at first they change nothing.
 
     Args:
@@ -79,7 +82,7 @@ def add_adapters(backbone: Backbone, *, rank: int, alpha: int, start_layer: int 
             parameter.data = parameter.data.float()
 
 
-def adapter_tensors(backbone: Backbone) -> dict[str, Tensor]:
+def adapter_tensors(backbone: Adaptable) -> dict[str, Tensor]:
     """The adapters of a backbone, to be stored.
 
     Returns:
@@ -95,7 +98,7 @@ def adapter_tensors(backbone: Backbone) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def merge_adapters(backbone: Backbone, tensors: Mapping[str, Tensor], *, alpha: int) -> None:
+def merge_adapters(backbone: Adaptable, tensors: Mapping[str, Tensor], *, alpha: int) -> None:
     """Add adapters to the weights for good: W + alpha / rank * B A, summed in fp32.
 
     Args:
@@ -128,7 +131,7 @@ def _module_names(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _resolve(
-    backbone: Backbone, module: str, tensors: Mapping[str, Tensor]
+    backbone: Adaptable, module: str, tensors: Mapping[str, Tensor]
 ) -> tuple[nn.Linear, Tensor, Tensor]:
     for part in ("A", "B"):
         if f"{module}.{part}" not in tensors:

@@ -50,6 +50,8 @@ class Checkpoint:
         familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
         head: Arrays of head or connector by name.
         adapters: Adapter arrays by name.
+        imitation: A student's map from pooled states to sentence embeddings, "weight" and "bias"; else empty.
+        margin: A student's: logits between its best two below which a cascade asks the teacher; else None.
         tuning: How it was tuned: command, seed, data; for people.
     """
 
@@ -60,6 +62,8 @@ class Checkpoint:
     familiarity: float
     head: Mapping[str, FloatArray]
     adapters: Mapping[str, FloatArray]
+    imitation: Mapping[str, FloatArray] = field(default_factory=dict)
+    margin: float | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -83,6 +87,7 @@ class _ConfigFile(BaseModel):
     exam: _ExamForm
     calibration: dict[str, float]
     familiarity: float
+    margin: float | None = None
     tuning: dict[str, Any] = {}
 
 
@@ -96,6 +101,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"head.{name}": value for name, value in checkpoint.head.items()}
     tensors |= {f"adapter.{name}": value for name, value in checkpoint.adapters.items()}
+    tensors |= {f"imitation.{name}": value for name, value in checkpoint.imitation.items()}
     tensors["exam.difficulty"] = checkpoint.statistics.difficulty
     tensors["exam.bias"] = checkpoint.statistics.bias
     # safetensors stores memory as it lies: a transposed view must be laid out first.
@@ -114,6 +120,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         },
         "calibration": asdict(checkpoint.calibration),
         "familiarity": checkpoint.familiarity,
+        "margin": checkpoint.margin,
         "tuning": dict(checkpoint.tuning),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -157,8 +164,25 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         familiarity=form.familiarity,
         head=_with_prefix(tensors, "head."),
         adapters=_with_prefix(tensors, "adapter."),
+        imitation=_with_prefix(tensors, "imitation."),
+        margin=form.margin,
         tuning=form.tuning,
     )
+
+
+def imitation_of(checkpoint: Checkpoint, folder: Path) -> tuple[FloatArray, FloatArray]:
+    """Weight [text, pooled] and bias [text] of a student's imitation.
+
+    Raises:
+        CheckpointError: One is missing, or their shapes do not fit each other.
+    """
+    weight, bias = checkpoint.imitation.get("weight"), checkpoint.imitation.get("bias")
+    if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE}: a student needs tensors 'imitation.weight' [text, pooled] and "
+            "'imitation.bias' [text]."
+        )
+    return weight, bias
 
 
 def _read_config(path: Path) -> _ConfigFile:

@@ -44,7 +44,7 @@ class NetworkConfig:
         layout: How candidates and instruction meet (DESIGN: three layouts).
         encoder: The capability encoder psi.
         head: How the score is read.
-        backbone: Name of phi: the embedded default, a folder, or a hub name.
+        backbone: Name of phi: the embedded default, a folder, or a hub name; a student's is its text encoder.
         text_encoder: Name of the sentence encoder.
         layers: Backbone layers to run; None runs all.
         frozen_layers: First layers that tuning leaves as they are (their states can be cached).
@@ -82,6 +82,11 @@ class NetworkConfig:
             raise LayoutError(f"tokens is {self.tokens}; an instruction needs a budget of at least 2.")
         if self.layers is not None and not 0 <= self.frozen_layers <= self.layers:
             raise LayoutError(f"frozen_layers is {self.frozen_layers}; expected 0 to {self.layers} (layers).")
+
+    @property
+    def is_student(self) -> bool:
+        """Whether the text encoder stands in for the backbone: its first layers alone read an instruction."""
+        return self.backbone == self.text_encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

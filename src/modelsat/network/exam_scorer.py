@@ -192,3 +192,16 @@ def exam_attention_scorer(checkpoint: Checkpoint, reader: Reader, *, folder: Pat
         calibration=checkpoint.calibration,
         familiarity=checkpoint.familiarity,
     )
+
+
+def lead(logits: FloatArray) -> FloatArray:
+    """How far the best candidate is before the second, in logits.
+
+    Args:
+        logits: [instruction, candidate], at least two candidates.
+
+    Returns:
+        [instruction], at least 0.
+    """
+    best = np.partition(logits, -2, axis=1)[:, -2:]
+    return np.asarray(best[:, 1] - best[:, 0])

@@ -4,15 +4,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from modelsat.errors import CheckpointError
-from modelsat.network.adapters import merge_adapters
+from modelsat.network.adapters import Adaptable, merge_adapters
 from modelsat.network.backbone import load_backbone
-from modelsat.network.checkpoint import WEIGHTS_FILE, load_checkpoint, shipped_folder
+from modelsat.network.checkpoint import (
+    WEIGHTS_FILE,
+    Checkpoint,
+    imitation_of,
+    load_checkpoint,
+    shipped_folder,
+)
 from modelsat.network.encoder import TextEncoder, load_encoder
 from modelsat.network.exam_scorer import ExamAttentionScorer, exam_attention_scorer
 from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
 from modelsat.network.sat import Embed, TorchReader
+from modelsat.network.student import CutEncoder, StudentReader
 
 
 def load_scorer(
@@ -30,7 +38,34 @@ def load_scorer(
     """
     folder = folder or shipped_folder()
     checkpoint = load_checkpoint(folder)
+    if checkpoint.config.is_student:
+        return exam_attention_scorer(checkpoint, _student_reader(checkpoint, folder), folder=folder)
     backbone = load_backbone(checkpoint.config.backbone, layers=checkpoint.config.layers)
+    _adapt(backbone, checkpoint, folder)
+    encoder = load_encoder(checkpoint.config.text_encoder)
+    if checkpoint.config.layout == "exam_attention":
+        embed = encoder.encode if embed_with is None else embed_with(encoder)
+        reader = TorchReader(
+            backbone, embed=embed, text_size=encoder.hidden_size, tokens=checkpoint.config.tokens
+        )
+        return exam_attention_scorer(checkpoint, reader, folder=folder)
+    return prompted_scorer(checkpoint, backbone, encoder, folder=folder)
+
+
+def _student_reader(checkpoint: Checkpoint, folder: Path) -> StudentReader:
+    config = checkpoint.config
+    encoder = CutEncoder(load_encoder(config.text_encoder), layers=config.layers or 0)
+    _adapt(encoder, checkpoint, folder)
+    weight, bias = (torch.from_numpy(value) for value in imitation_of(checkpoint, folder))
+    imitation = nn.Linear(weight.shape[1], weight.shape[0])
+    imitation.load_state_dict({"weight": weight, "bias": bias})
+    return StudentReader(
+        encoder, imitation, load_encoder=lambda: load_encoder(config.text_encoder), tokens=config.tokens
+    )
+
+
+def _adapt(backbone: Adaptable, checkpoint: Checkpoint, folder: Path) -> None:
+    """Merge a checkpoint's adapters into the weights that they belong to."""
     identity = backbone.identity()
     if identity != checkpoint.backbone_identity:
         raise CheckpointError(
@@ -42,11 +77,3 @@ def load_scorer(
         merge_adapters(backbone, adapters, alpha=checkpoint.config.lora_alpha)
     except CheckpointError as error:
         raise CheckpointError(f"{folder / WEIGHTS_FILE}: {error}") from None
-    encoder = load_encoder(checkpoint.config.text_encoder)
-    if checkpoint.config.layout == "exam_attention":
-        embed = encoder.encode if embed_with is None else embed_with(encoder)
-        reader = TorchReader(
-            backbone, embed=embed, text_size=encoder.hidden_size, tokens=checkpoint.config.tokens
-        )
-        return exam_attention_scorer(checkpoint, reader, folder=folder)
-    return prompted_scorer(checkpoint, backbone, encoder, folder=folder)

@@ -47,7 +47,8 @@ class Router:
         checkpoint: Path | str | None = None,
         zoo: ModelZoo | Path | str | None = None,
         policy: RoutingPolicy | str = "best",
-        engine: str = "auto",
+        engine: str = "accurate",
+        runtime: str = "auto",
     ) -> "Router":
         """Load a tuned router, which remembers the scores of what it was asked lately.
 
@@ -55,13 +56,14 @@ class Router:
             checkpoint: Its directory; the shipped one by default.
             zoo: A zoo or its TOML file; the shipped one by default.
             policy: What to prefer.
-            engine: See `modelsat.routing.engines.load_tuned`.
+            engine: accurate, fast, fastest or cascade; see `modelsat.routing.engines.load_tuned`.
+            runtime: auto, onnx or torch; see there.
 
         Raises:
             CheckpointError: The checkpoint is damaged or belongs to other weights.
-            DataError: The zoo is malformed, or there is no such engine.
-            LayoutError: The engine cannot run the checkpoint.
-            MissingExtraError: What the engine needs is not installed.
+            DataError: The zoo is malformed, or there is no such engine or runtime.
+            LayoutError: The runtime cannot run the checkpoint.
+            MissingExtraError: What the runtime needs is not installed.
             PolicyError: The policy is malformed.
         """
         chosen_policy = as_policy(policy)
@@ -69,7 +71,8 @@ class Router:
             zoo = ModelZoo.shipped()
         elif not isinstance(zoo, ModelZoo):
             zoo = ModelZoo.load(Path(zoo))
-        scorer = load_tuned(None if checkpoint is None else Path(checkpoint), engine=engine)
+        folder = None if checkpoint is None else Path(checkpoint)
+        scorer = load_tuned(folder, engine=engine, runtime=runtime)
         return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, memory=ScoreMemory())
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:

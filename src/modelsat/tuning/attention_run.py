@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelsat.network.backbone import Backbone, load_backbone
 from modelsat.network.cards import encode_profiles
 from modelsat.network.sat import ExamAttentionNetwork, card_tensors
 from modelsat.tuning.dataset import Part
@@ -19,8 +20,12 @@ from modelsat.types import FloatArray
 _UNFAMILIAR_SHARE = 0.01
 
 
-class ExamAttentionRun(Run):
+class ExamAttentionRun(Run[Backbone]):
     """See `Run`."""
+
+    def load(self) -> Backbone:
+        """See `Run`."""
+        return load_backbone(self.config.backbone, layers=self.config.layers)
 
     def prepare(self) -> None:
         """See `Run`."""

@@ -1,7 +1,7 @@
 """What tuning may see: instructions, outcomes, cards, and which part each belongs to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.grading import exam_table, grade
 from modelsat.errors import DataError
-from modelsat.records.splits import Splits, split_of
+from modelsat.records.splits import Splits, split_of, stem_hash
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, FloatArray, Instruction
+
+# A task of another dataset with a larger share of held-out questions is the same subject under another name.
+_SHARED_QUESTIONS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,6 +141,69 @@ def read_tuning_data(
         tuning=parts["tuning"],
         validation=parts["validation"],
         held_out=np.array([not held_out] * len(seen) + [True] * len(held_out), dtype=np.bool_),
+    )
+
+
+def add_unlabelled(
+    data: TuningData,
+    directory: OutcomeDirectory,
+    *,
+    splits: Splits,
+    datasets: Sequence[str],
+    limit: int | None = None,
+    rng: np.random.Generator,
+) -> TuningData:
+    """Tuning data with instructions whose outcomes are not looked at, for a teacher to judge.
+
+    Left out is whatever tuning must not see: other splits, what is out of domain, exam questions, and questions that
+    tuning has already. A task that shares more than one question in twenty with what is out of domain counts as out of
+    domain too, whatever its dataset calls it.
+
+    Args:
+        data: Of `read_tuning_data`.
+        directory: Instructions.
+        splits: What is held out.
+        datasets: Where to take instructions from.
+        limit: Take at most so many.
+        rng: For the limit.
+
+    Raises:
+        DataError: A dataset is held out, or is not there.
+    """
+    there = {row.dataset for row in directory.instructions}
+    for name in datasets:
+        if name in splits.out_of_domain_datasets:
+            raise DataError(f"dataset {name} is held out of tuning by the splits; choose another.")
+        if name not in there:
+            raise DataError(f"{directory.path}: no dataset {name}; it has {', '.join(sorted(there))}.")
+    beyond = {
+        stem_hash(row.text)
+        for row in directory.instructions
+        if row.category in splits.out_of_domain_categories or row.dataset in splits.out_of_domain_datasets
+    }
+    offered = [row for row in directory.instructions if row.dataset in datasets]
+    held_out: dict[tuple[str, str], list[bool]] = {}
+    for row in offered:
+        held_out.setdefault((row.dataset, row.task), []).append(stem_hash(row.text) in beyond)
+    known = beyond | {stem_hash(row.text) for row in data.tuning.instructions}
+    exam = data.exam.overlaps(offered)
+    taken = []
+    for row, in_exam in zip(offered, exam, strict=True):
+        stem, shared = stem_hash(row.text), held_out[row.dataset, row.task]
+        if in_exam or stem in known or split_of(row.text) != "tuning" or np.mean(shared) > _SHARED_QUESTIONS:
+            continue
+        known.add(stem)
+        taken.append(row)
+    if limit is not None:
+        taken = [taken[at] for at in np.sort(rng.permutation(len(taken))[:limit])]
+    blank = np.full((len(taken), data.tuning.scores.shape[1]), np.nan, dtype=np.float32)
+    return replace(
+        data,
+        tuning=replace(
+            data.tuning,
+            instructions=(*data.tuning.instructions, *taken),
+            scores=np.concatenate([data.tuning.scores, blank]),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from modelsat.network.adapters import Adaptable
 from modelsat.network.attention import CardTensors
 from modelsat.network.backbone import Backbone
 from modelsat.network.cards import CardBatch, ExamStatistics
@@ -45,7 +46,7 @@ class Learnt:
     statistics: ExamStatistics
 
 
-def adapters_of(backbone: Backbone) -> list[nn.Parameter]:
+def adapters_of(backbone: Adaptable) -> list[nn.Parameter]:
     """The backbone's parameters that tuning changes."""
     return [parameter for parameter in backbone.parameters() if parameter.requires_grad]
 
@@ -87,11 +88,11 @@ class ExamAttentionObjective:
 
     def groups(self) -> list[dict[str, Any]]:
         """See `Objective`."""
-        return _groups(self.network, self.backbone, self.head_rate, self.recipe.adapter_rate)
+        return parameter_groups(self.network, self.backbone, self.head_rate, self.recipe.adapter_rate)
 
     def tuned(self) -> Iterator[tuple[str, Tensor]]:
         """See `Objective`."""
-        return _tuned(self.network, self.backbone)
+        return tuned_tensors(self.network, self.backbone)
 
     def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Resampled and virtual candidates on some instructions; see `Objective`."""
@@ -152,7 +153,7 @@ class PromptedObjective:
     def groups(self) -> list[dict[str, Any]]:
         """See `Objective`."""
         head = nn.ModuleList(module for name, module in self.network.named_children() if name != "backbone")
-        return _groups(head, self.network.backbone, self.head_rate, self.recipe.adapter_rate)
+        return parameter_groups(head, self.network.backbone, self.head_rate, self.recipe.adapter_rate)
 
     def tuned(self) -> Iterator[tuple[str, Tensor]]:
         """See `Objective`."""
@@ -204,16 +205,18 @@ def combined_loss(
     }
 
 
-def _groups(
-    head: nn.Module, backbone: Backbone, head_rate: float, adapter_rate: float
+def parameter_groups(
+    head: nn.Module, backbone: Adaptable, head_rate: float, adapter_rate: float
 ) -> list[dict[str, Any]]:
+    """Parameters of head and adapters with their learning rates, as torch optimisers take them."""
     groups: list[dict[str, Any]] = [{"params": list(head.parameters()), "lr": head_rate}]
     if adapters := adapters_of(backbone):
         groups.append({"params": adapters, "lr": adapter_rate})
     return groups
 
 
-def _tuned(head: nn.Module, backbone: Backbone) -> Iterator[tuple[str, Tensor]]:
+def tuned_tensors(head: nn.Module, backbone: Adaptable) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of head and adapters, by name."""
     for name, value in head.named_parameters():
         yield f"head.{name}", value.detach()
     for name, value in backbone.named_parameters():

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from modelsat.network.backbone import Backbone, load_backbone
 from modelsat.network.capability_encoders import capability_encoder
 from modelsat.network.prompted import PromptedNetwork
 from modelsat.network.prompted_scorer import TASK_KEYS
@@ -11,8 +12,12 @@ from modelsat.tuning.run import Run
 from modelsat.types import FloatArray
 
 
-class PromptedRun(Run):
+class PromptedRun(Run[Backbone]):
     """See `Run`."""
+
+    def load(self) -> Backbone:
+        """See `Run`."""
+        return load_backbone(self.config.backbone, layers=self.config.layers)
 
     def prepare(self) -> None:
         """See `Run`."""

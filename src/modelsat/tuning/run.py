@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from modelsat.errors import DataError
-from modelsat.network.adapters import adapter_tensors, add_adapters
-from modelsat.network.backbone import load_backbone
+from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters
 from modelsat.network.cards import encode_profiles, measure_exam
 from modelsat.network.checkpoint import Checkpoint, save_checkpoint
 from modelsat.network.config import NetworkConfig
@@ -27,9 +26,10 @@ from modelsat.tuning.trainer import Log, Objective, Trainer
 from modelsat.types import FloatArray
 
 Progress = Callable[[str, int, int], None]
+Carrier = TypeVar("Carrier", bound=Adaptable)
 
 
-class Run(ABC):
+class Run(ABC, Generic[Carrier]):
     """One tuning run.
 
     Args:
@@ -60,12 +60,16 @@ class Run(ABC):
         self.data, self.config, self.recipe, self.folder = data, config, recipe, folder
         self.log, self.progress, self.notes = log, progress, notes
         self.statistics = measure_exam(data.exam, data.tuning.profiles)
-        self.backbone = load_backbone(config.backbone, layers=config.layers)
+        self.backbone = self.load()
         self.identity = self.backbone.identity()
         self.encoder = load_encoder(config.text_encoder)
         self.cache = cache_folder() / "tuning" / f"{self.identity[:16]}-{config.tokens}"
         self.checkpoint = folder / "checkpoint"
         self.prepare()
+
+    @abstractmethod
+    def load(self) -> Carrier:
+        """Load what carries the adapters."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -86,6 +90,10 @@ class Run(ABC):
     def familiarity(self) -> float:
         """Least cosine to the exam at which an instruction counts as spoken for; -1 switches it off."""
         return -1.0
+
+    def complete(self, checkpoint: Checkpoint, logits: FloatArray) -> Checkpoint:
+        """A checkpoint with what only some runs store; `logits` are those of the validation part."""
+        return checkpoint
 
     def tune(self) -> Path:
         """Run both stages; returns the checkpoint's folder."""
@@ -151,24 +159,22 @@ class Run(ABC):
         return float(json.loads(marker.read_text("utf-8"))["log_loss"]) if marker.exists() else float("inf")
 
     def _write(self, logits: FloatArray, chosen: dict[str, Any]) -> None:
-        save_checkpoint(
-            Checkpoint(
-                config=self.config,
-                backbone_identity=self.identity,
-                statistics=self.statistics,
-                calibration=fit_calibration(logits, self.data.validation.scores),
-                familiarity=self.familiarity(),
-                head={name: value.numpy() for name, value in self.head_tensors().items()},
-                adapters={name: value.numpy() for name, value in adapter_tensors(self.backbone).items()},
-                tuning={
-                    **self.notes,
-                    "recipe": asdict(self.recipe),
-                    "chosen": chosen,
-                    "candidates": [profile.candidate for profile in self.data.tuning.profiles],
-                },
-            ),
-            self.checkpoint,
+        checkpoint = Checkpoint(
+            config=self.config,
+            backbone_identity=self.identity,
+            statistics=self.statistics,
+            calibration=fit_calibration(logits, self.data.validation.scores),
+            familiarity=self.familiarity(),
+            head={name: value.numpy() for name, value in self.head_tensors().items()},
+            adapters={name: value.numpy() for name, value in adapter_tensors(self.backbone).items()},
+            tuning={
+                **self.notes,
+                "recipe": asdict(self.recipe),
+                "chosen": chosen,
+                "candidates": [profile.candidate for profile in self.data.tuning.profiles],
+            },
         )
+        save_checkpoint(self.complete(checkpoint, logits), self.checkpoint)
         (self.folder / "best.json").write_text(
             json.dumps({"log_loss": chosen["validation_log_loss"]}), "utf-8"
         )

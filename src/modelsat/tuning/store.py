@@ -121,17 +121,34 @@ class InstructionStore:
 
     def embed(self, encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
         """[text, hidden] sentence embeddings, cached on disk."""
+        return SentenceEmbeddings(encoder, self.folder.parent).get(texts, progress=self._progress)
+
+
+class SentenceEmbeddings:
+    """Embeddings of texts by one sentence encoder, kept on disk in fp16.
+
+    Args:
+        encoder: The sentence encoder.
+        folder: Under which they are kept, by the encoder's weights.
+    """
+
+    def __init__(self, encoder: TextEncoder, folder: Path) -> None:
         identity = weights_identity(
             (name, value.detach().float().cpu().numpy()) for name, value in encoder.model.named_parameters()
         )
-        cache = StateCache(self.folder.parent / f"embeddings-{encoder.pooling}-{identity[:16]}")
-        read = [(encoder.prefix + text).encode("utf-8", "replace") for text in texts]
+        self._encoder = encoder
+        self._cache = StateCache(folder / f"embeddings-{encoder.pooling}-{identity[:16]}")
+
+    def get(self, texts: Sequence[str], *, progress: Progress | None = None) -> Tensor:
+        """[text, hidden] unit vectors; progress is called with (what, done, in all)."""
+        read = [(self._encoder.prefix + text).encode("utf-8", "replace") for text in texts]
         keys = [hashlib.sha256(text).hexdigest()[:24] for text in read]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in cache}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._cache}
         order = sorted(missing, key=lambda key: len(missing[key]))
         for start in range(0, len(order), _CHUNK):
             part = order[start : start + _CHUNK]
-            vectors = torch.from_numpy(encoder.encode([missing[key] for key in part]))
-            cache.add({key: vector[None].clone() for key, vector in zip(part, vectors, strict=True)})
-            self._progress("sentence embeddings", min(start + _CHUNK, len(order)), len(order))
-        return torch.cat([cache.get(key) for key in keys])
+            vectors = torch.from_numpy(self._encoder.encode([missing[key] for key in part]))
+            self._cache.add({key: vector[None].clone() for key, vector in zip(part, vectors, strict=True)})
+            if progress:
+                progress("sentence embeddings", min(start + _CHUNK, len(order)), len(order))
+        return torch.cat([self._cache.get(key) for key in keys])

@@ -1,0 +1,129 @@
+"""`modelsat distil`: a small student of a tuned router."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.cli.output import print_json, say
+from modelsat.cli.tune import logging_to
+
+EPILOG = (
+    "Example: modelsat distil --outcomes data/ --splits data/splits.json --layers 3 -o runs/student. "
+    "A run that was killed goes on where it was."
+)
+
+
+def distil(
+    outcomes: Annotated[Path, typer.Option(help="Directory of instructions and outcomes.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the run; its checkpoint/ is the result.")
+    ],
+    splits: Annotated[Path | None, typer.Option(help="JSON file that says what tuning must not see.")] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The teacher's checkpoint; the shipped one by default."),
+    ] = None,
+    exam: Annotated[str, typer.Option(help="The teacher's exam: 'core' or a blueprint file.")] = "core",
+    dataset: Annotated[list[str] | None, typer.Option(help="Dataset with outcomes; repeatable.")] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option(help="Dataset whose instructions the teacher alone judges; repeatable."),
+    ] = None,
+    layers: Annotated[
+        int, typer.Option(min=0, help="Layers of the text encoder; 0: token embeddings alone.")
+    ] = 3,
+    tokens: Annotated[int, typer.Option(min=3, help="Token budget of an instruction.")] = 128,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads that are averaged.")] = 3,
+    lora_rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the instructions.")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="Instructions per step.")] = 32,
+    head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-3,
+    adapter_rate: Annotated[float, typer.Option(help="Learning rate of the adapters.")] = 6e-4,
+    outcome_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of what happened in the target.")
+    ] = 0.3,
+    gap_weight: Annotated[float, typer.Option(help="Weight of who is better than whom.")] = 0.5,
+    ranking_weight: Annotated[float, typer.Option(help="Weight of the ranking term.")] = 0.2,
+    stem_share: Annotated[float, typer.Option(help="Share of steps without lettered options.")] = 0.3,
+    asked_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of validation decisions that a cascade asks the teacher."),
+    ] = 0.35,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Distil a tuned router into a student that reads with a small text encoder alone; chosen on validation."""
+    import numpy as np
+
+    from modelsat.capability.aptitude import AptitudeTest
+    from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+    from modelsat.network.weights import require_torch
+    from modelsat.records.splits import Splits, read_splits
+    from modelsat.records.store import OutcomeDirectory
+
+    require_torch()
+    from modelsat.network.config import AttentionConfig, NetworkConfig
+    from modelsat.tuning.dataset import add_unlabelled, read_tuning_data
+    from modelsat.tuning.distil import DistillationRecipe, DistillationRun
+    from modelsat.tuning.teacher import Teacher
+
+    folder = teacher or shipped_folder()
+    master = Teacher(folder)
+    encoder = load_checkpoint(folder).config.text_encoder
+    held_out = read_splits(splits) if splits else Splits()
+    directory, rng = OutcomeDirectory.load(outcomes), np.random.default_rng(seed)
+    data = read_tuning_data(
+        directory, AptitudeTest.find(exam), splits=held_out, datasets=dataset, limit=limit, rng=rng
+    )
+    labelled = len(data.tuning.instructions)
+    data = add_unlabelled(data, directory, splits=held_out, datasets=unlabelled or (), limit=limit, rng=rng)
+    say(
+        f"{labelled} tuning instructions x {len(data.tuning.profiles)} candidates, "
+        f"{len(data.tuning.instructions) - labelled} more without outcomes, "
+        f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
+    )
+    with logging_to(output) as log:
+        checkpoint = DistillationRun(
+            data,
+            teacher=master,
+            zoos=held_out.zoos,
+            config=NetworkConfig(
+                backbone=encoder,
+                text_encoder=encoder,
+                layers=layers,
+                frozen_layers=0,
+                tokens=tokens,
+                lora_rank=lora_rank if layers else 0,
+                lora_alpha=2 * lora_rank,
+                attention=AttentionConfig(heads=heads, input_dropout=0.1, hidden_dropout=0.1),
+            ),
+            recipe=DistillationRecipe(
+                teacher=master.digest,
+                seed=seed,
+                stage1_epochs=0 if layers else epochs,
+                stage1_batch=batch,
+                stage2_epochs=epochs,
+                stage2_batch=batch,
+                head_rate=head_rate,
+                adapter_rate=adapter_rate,
+                outcome_share=outcome_share,
+                gap_weight=gap_weight,
+                ranking_weight=ranking_weight,
+                stem_share=stem_share,
+                asked_share=asked_share,
+            ),
+            folder=output,
+            log=log,
+            progress=lambda what, done, total: say(f"{what}: {done}/{total}"),
+            notes={
+                "exam": data.exam.name,
+                "datasets": list(dataset or [data.exam.dataset]),
+                "unlabelled": list(unlabelled or ()),
+            },
+        ).tune()
+    if as_json:
+        print_json({"checkpoint": str(checkpoint)})
+    else:
+        typer.echo(f"checkpoint: {checkpoint}")

@@ -1,0 +1,153 @@
+"""A student of layout exam_attention: the first layers of a text encoder alone read an instruction.
+
+No backbone, no whole sentence encoder: beside its own pooled states, the student says what the sentence encoder would
+have said (an imitation, learnt from it), so that all that compares instructions with exam items stays as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from modelsat.errors import LayoutError
+from modelsat.network.backbone import pad
+from modelsat.network.config import NetworkConfig
+from modelsat.network.encoder import TextEncoder
+from modelsat.network.sat import ExamAttentionNetwork, pool
+from modelsat.network.tokens import clip_text, keep_ends
+from modelsat.network.weights import weights_identity
+from modelsat.types import FloatArray
+
+_BATCH = 32
+
+
+class CutEncoder(nn.Module):
+    """A BERT-type text encoder up to a chosen depth.
+
+    Args:
+        encoder: The whole encoder; its layers are taken over, not copied.
+        layers: Layers to keep; 0 leaves the token embeddings alone.
+
+    Raises:
+        LayoutError: It is no BERT-type encoder, or has fewer layers.
+    """
+
+    def __init__(self, encoder: TextEncoder, *, layers: int) -> None:
+        super().__init__()
+        model = encoder.model
+        stack = getattr(getattr(model, "encoder", None), "layer", None)
+        if stack is None or not hasattr(model, "embeddings"):
+            raise LayoutError(
+                f"encoder {encoder.name} is of type {model.config.model_type!r}; a student needs one of BERT's shape."
+            )
+        if not 0 <= layers <= len(stack):
+            raise LayoutError(f"encoder {encoder.name} has {len(stack)} layers; {layers} were asked for.")
+        self.name = encoder.name
+        self.config = model.config
+        self.embeddings: nn.Module = model.embeddings
+        self.layers: nn.ModuleList = stack[:layers]
+        self.hidden_size = encoder.hidden_size
+        self._tokenizer, self._prefix, self._longest = encoder.tokenizer, encoder.prefix, encoder.longest
+        self._ends: tuple[int, int] = (encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id)
+        self.requires_grad_(False)
+
+    def identity(self) -> str:
+        """Hash of the weights in use (without adapters)."""
+        return weights_identity(
+            (name.replace(".base_layer", ""), tensor.detach().float().cpu().numpy())
+            for name, tensor in self.named_parameters()
+            if "lora_" not in name
+        )
+
+    def tokenize(self, text: str, *, budget: int) -> list[int]:
+        """Token ids between the encoder's end markers; a text over the budget keeps its first and last halves.
+
+        Args:
+            text: Any text; control tokens in it are plain text.
+            budget: Tokens to keep, the two markers included; at least 3.
+        """
+        budget = min(budget, self._longest)
+        ids = cast(
+            "list[int]",
+            self._tokenizer.encode(
+                clip_text(self._prefix + text, budget),
+                add_special_tokens=False,
+                split_special_tokens=True,
+                verbose=False,
+            ),
+        )
+        first, last = self._ends
+        return [first, *keep_ends(ids, budget - 2), last]
+
+    def pooled(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """Mean state and last state of each sequence, [sequence, 2 hidden]."""
+        batch = pad(sequences)
+        states = self.embeddings(input_ids=batch.ids)
+        mask = torch.zeros(batch.ids.shape, dtype=states.dtype)
+        mask = mask.masked_fill_(~batch.present, torch.finfo(states.dtype).min)[:, None, None]
+        for layer in self.layers:
+            output: Any = layer(states, attention_mask=mask)
+            states = output[0] if isinstance(output, tuple) else output
+        return pool(states.float(), batch.lengths)
+
+
+class StudentNetwork(ExamAttentionNetwork):
+    """Everything that a student tunes besides the adapters: the head, and the imitation of sentence embeddings.
+
+    Arguments as for `ExamAttentionNetwork`.
+    """
+
+    def __init__(self, *, hidden: int, item_embeddings: Tensor, config: NetworkConfig) -> None:
+        super().__init__(hidden=hidden, item_embeddings=item_embeddings, config=config)
+        self.imitation = nn.Linear(2 * hidden, item_embeddings.shape[1])
+
+    def imitate(self, pooled: Tensor) -> Tensor:
+        """What the sentence encoder would say, [instruction, text] unit vectors."""
+        return nn.functional.normalize(self.imitation(pooled), dim=-1)
+
+
+class StudentReader:
+    """Reads instructions with torch; see `modelsat.network.exam_scorer.Reader`.
+
+    Args:
+        encoder: With adapters merged.
+        imitation: From pooled states to sentence embeddings.
+        load_encoder: Fetches the whole sentence encoder; asked only where cards of other exams need it.
+        tokens: Token budget of an instruction.
+    """
+
+    def __init__(
+        self,
+        encoder: CutEncoder,
+        imitation: nn.Linear,
+        *,
+        load_encoder: Callable[[], TextEncoder],
+        tokens: int,
+    ) -> None:
+        self.encoder = encoder.eval()
+        self.imitation = imitation
+        self.tokens = tokens
+        self.pooled_size = 2 * encoder.hidden_size
+        self.text_size = imitation.out_features
+        self._load_encoder = load_encoder
+        self._whole: TextEncoder | None = None
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str]) -> FloatArray:
+        """[text, pooled + text]: pooled states, then imitated sentence embeddings."""
+        sequences = [self.encoder.tokenize(text, budget=self.tokens) for text in texts]
+        readings = torch.zeros(len(texts), self.pooled_size + self.text_size)
+        order = sorted(range(len(texts)), key=lambda row: len(sequences[row]))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            pooled = self.encoder.pooled([sequences[row] for row in rows])
+            said = nn.functional.normalize(self.imitation(pooled), dim=-1)
+            readings[rows] = torch.cat([pooled, said], dim=1)
+        return cast("FloatArray", readings.numpy())
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """[text, text] sentence embeddings by the whole encoder, unit vectors."""
+        if self._whole is None:
+            self._whole = self._load_encoder()
+        return self._whole.encode(texts)

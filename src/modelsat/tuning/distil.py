@@ -1,0 +1,275 @@
+"""Distillation: a student of layout exam_attention learns what a tuned router says, and a share of what happened.
+
+At every step the teacher judges the step's resampled and virtual candidates from what it read of the instructions once,
+so that it can be asked about more candidates and more instructions than there are outcomes for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from modelsat.network.attention import CardTensors
+from modelsat.network.cards import encode_profiles
+from modelsat.network.checkpoint import Checkpoint
+from modelsat.network.config import NetworkConfig
+from modelsat.network.encoder import load_encoder
+from modelsat.network.exam_scorer import lead
+from modelsat.network.sat import card_tensors
+from modelsat.network.student import CutEncoder, StudentNetwork
+from modelsat.tuning.dataset import TuningData
+from modelsat.tuning.objectives import Learnt, combined_loss, parameter_groups, tuned_tensors
+from modelsat.tuning.precision import backbone_precision, full_precision
+from modelsat.tuning.recipe import Recipe
+from modelsat.tuning.run import Progress, Run
+from modelsat.tuning.samples import draw_candidates
+from modelsat.tuning.teacher import Teacher
+from modelsat.tuning.trainer import Log
+from modelsat.types import FloatArray
+
+# Share of tuning instructions that count as not spoken for, as in tuning.
+_UNFAMILIAR_SHARE = 0.01
+# So many tuning instructions tell that cosine well enough.
+_FAMILIAR = 2_000
+_BATCH = 32
+_IMITATION = "imitation."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationRecipe(Recipe):
+    """Settings of a distillation. A student with adapters is tuned in stage 2 alone, one without in stage 1 alone.
+
+    Attributes:
+        teacher: Hash of the teacher's weights.
+        outcome_share: Share of what happened in the target, where it is known; the rest is the teacher's probability.
+        imitation_weight: Weight of one minus the cosine between imitated and true sentence embedding.
+        gap_weight: Weight of squared differences to the teacher's logits, each instruction's mean taken off: who is
+            better than whom.
+        asked_share: Share of validation decisions that a cascade shall hand to the teacher.
+    """
+
+    teacher: str
+    outcome_share: float = 0.3
+    imitation_weight: float = 0.5
+    gap_weight: float = 0.5
+    asked_share: float = 0.35
+
+
+class DistillationObjective:
+    """What a student minimises; see `modelsat.tuning.trainer.Objective`.
+
+    Args:
+        network: The student's head.
+        encoder: Its cut encoder, with adapters or without.
+        tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
+        teacher: Judges.
+        readings: The teacher's, [instruction, pooled + text].
+        learnt: Outcomes where they are known, and the cards.
+        recipe: Settings.
+        head_rate: Learning rate of the head.
+    """
+
+    def __init__(
+        self,
+        network: StudentNetwork,
+        encoder: CutEncoder,
+        *,
+        tokens: Mapping[bool, list[list[int]]],
+        teacher: Teacher,
+        readings: FloatArray,
+        learnt: Learnt,
+        recipe: DistillationRecipe,
+        head_rate: float,
+    ) -> None:
+        self.network, self.encoder, self.tokens = network, encoder, tokens
+        self.teacher, self.readings, self.learnt = teacher, readings, learnt
+        self.recipe, self.head_rate = recipe, head_rate
+        self.lengths = np.array([len(ids) for ids in tokens[False]])
+
+    def groups(self) -> list[dict[str, Any]]:
+        """See `Objective`."""
+        return parameter_groups(self.network, self.encoder, self.head_rate, self.recipe.adapter_rate)
+
+    def tuned(self) -> Iterator[tuple[str, Tensor]]:
+        """See `Objective`."""
+        return tuned_tensors(self.network, self.encoder)
+
+    def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """See `Objective`."""
+        self.network.train()
+        learnt, recipe = self.learnt, self.recipe
+        stem = bool(rng.random() < recipe.stem_share)
+        with backbone_precision():
+            pooled = self.encoder.pooled([self.tokens[stem][row] for row in rows])
+        drawn = draw_candidates(
+            learnt.cards,
+            learnt.statistics,
+            learnt.item_categories,
+            categories=learnt.category_count,
+            virtual=recipe.virtual,
+            rng=rng,
+        )
+        said = self.teacher.probabilities(self.readings[rows], drawn.cards)
+        happened = drawn.scores(learnt.scores[rows], learnt.categories[rows])
+        share = recipe.outcome_share
+        target = np.where(np.isnan(happened), said, (1 - share) * said + share * happened).astype(np.float32)
+        cards = CardTensors(
+            levels=torch.from_numpy(drawn.cards.levels),
+            residuals=torch.from_numpy(drawn.cards.residuals),
+            weights=torch.from_numpy(drawn.cards.weights),
+            keys=self.network.keys(),
+        )
+        with full_precision():
+            text = self.network.imitate(pooled)
+            true = torch.from_numpy(self.teacher.embeddings(self.readings[rows]))
+            unlike = 1.0 - nn.functional.cosine_similarity(text, true, dim=-1).mean()
+            base, attended, _ = self.network(pooled, text, cards)
+            logits = base + attended
+            gaps = _centred(logits) - _centred(torch.logit(torch.from_numpy(said), eps=1e-4))
+            gap = gaps.square().mean()
+            loss, parts = combined_loss(logits, target, drawn.cards.levels, recipe, rng)
+        loss = loss + recipe.imitation_weight * unlike + recipe.gap_weight * gap
+        return loss, {**parts, "imitation_loss": unlike.item(), "gap_loss": gap.item()}
+
+
+class DistillationRun(Run[CutEncoder]):
+    """See `Run`.
+
+    Args:
+        data: What tuning may see; an instruction without outcomes is a row of NaN.
+        teacher: The tuned router.
+        zoos: Candidates to choose among, for the cascade's margin; all of the validation part where there is none.
+        config: The student's parts: its backbone is its text encoder.
+        recipe: Settings.
+        folder: Everything is written here.
+        log: See `Run`.
+        progress: See `Run`.
+        notes: See `Run`.
+    """
+
+    def __init__(
+        self,
+        data: TuningData,
+        *,
+        teacher: Teacher,
+        zoos: Mapping[str, tuple[str, ...]],
+        config: NetworkConfig,
+        recipe: DistillationRecipe,
+        folder: Path,
+        log: Log,
+        progress: Progress,
+        notes: Mapping[str, Any],
+    ) -> None:
+        self.teacher, self.zoos, self.lesson = teacher, zoos, recipe
+        super().__init__(
+            data, config=config, recipe=recipe, folder=folder, log=log, progress=progress, notes=notes
+        )
+
+    def load(self) -> CutEncoder:
+        """See `Run`."""
+        return CutEncoder(load_encoder(self.config.text_encoder), layers=self.config.layers or 0)
+
+    def prepare(self) -> None:
+        """See `Run`."""
+        torch.manual_seed(self.recipe.seed)
+        self.readings = self.teacher.read(self.data.tuning.texts(), progress=self.progress)
+        self.network = StudentNetwork(
+            hidden=self.backbone.hidden_size,
+            item_embeddings=torch.from_numpy(self.teacher.scorer.head.item_embeddings),
+            config=self.config,
+        )
+        self.validation_cards = encode_profiles(self.data.validation.profiles, self.statistics)
+
+    def objective(self, stage: int) -> DistillationObjective:
+        """See `Run`."""
+        return DistillationObjective(
+            self.network,
+            self.backbone,
+            tokens={
+                False: self._tokens(self.data.tuning.texts()),
+                True: self._tokens(self.data.tuning.stems()),
+            },
+            teacher=self.teacher,
+            readings=self.readings,
+            learnt=self.learnt(),
+            recipe=self.lesson,
+            head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
+        )
+
+    @torch.no_grad()
+    def validation_logits(self, stage: int) -> FloatArray:
+        """See `Run`."""
+        self.network.eval()
+        pooled = self._pooled(self.data.validation.texts())
+        cards = card_tensors(self.validation_cards, self.network)
+        base, attended, _ = self.network(pooled, self.network.imitate(pooled), cards)
+        logits: FloatArray = (base + attended).mean(0).numpy()
+        return logits
+
+    def head_tensors(self) -> dict[str, Tensor]:
+        """See `Run`."""
+        return {
+            name: value.detach()
+            for name, value in self.network.state_dict().items()
+            if not name.startswith(_IMITATION)
+        }
+
+    @torch.no_grad()
+    def familiarity(self) -> float:
+        """The cosine that nearly all tuning instructions reach, with imitated embeddings."""
+        said = self.network.imitate(self._pooled(self.data.tuning.texts()[:_FAMILIAR]))
+        nearest = (said @ self.network.item_embeddings.T).amax(1)
+        return float(torch.quantile(nearest, _UNFAMILIAR_SHARE))
+
+    def complete(self, checkpoint: Checkpoint, logits: FloatArray) -> Checkpoint:
+        """With the imitation, and the margin of a cascade."""
+        names = [profile.candidate for profile in self.data.validation.profiles]
+        zoos = [np.flatnonzero(np.isin(names, members)) for members in self.zoos.values()]
+        return replace(
+            checkpoint,
+            imitation={
+                name.removeprefix(_IMITATION): value.detach().numpy()
+                for name, value in self.network.state_dict().items()
+                if name.startswith(_IMITATION)
+            },
+            margin=fit_margin(
+                logits,
+                [columns for columns in zoos if len(columns) > 1] or [np.arange(len(names))],
+                share=self.lesson.asked_share,
+            ),
+        )
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.backbone.tokenize(text, budget=self.config.tokens) for text in texts]
+
+    def _pooled(self, texts: Sequence[str]) -> Tensor:
+        """[text, 2 hidden] pooled states, in the precision of tuning."""
+        sequences = self._tokens(texts)
+        order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
+        pooled = torch.zeros(len(sequences), 2 * self.backbone.hidden_size)
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            with backbone_precision():
+                pooled[rows] = self.backbone.pooled([sequences[row] for row in rows])
+        return pooled
+
+
+def fit_margin(logits: FloatArray, zoos: Sequence[NDArray[np.intp]], *, share: float) -> float:
+    """The margin below which a share of decisions is too close to call.
+
+    Args:
+        logits: A student's on validation, [instruction, candidate].
+        zoos: Columns of each zoo's candidates; all zoos count alike.
+        share: Of decisions that a cascade hands to the teacher.
+    """
+    return float(np.quantile(np.concatenate([lead(logits[:, columns]) for columns in zoos]), share))
+
+
+def _centred(logits: Tensor) -> Tensor:
+    """Logits with each instruction's mean over candidates taken off."""
+    return logits - logits.mean(-1, keepdim=True)

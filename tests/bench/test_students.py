@@ -1,0 +1,84 @@
+"""Students and cascades beside their teacher: quality from outcomes, cost from here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from modelsat.bench.heldout import HeldOut
+from modelsat.bench.students import TEACHER, Student, measure_students
+from modelsat.cli.main import app
+from modelsat.routing.baselines import Level
+from modelsat.routing.scorer import Scorer
+from tests.bench.world import TaskAccuracy
+
+
+def student(name: str, scorer: Scorer, margin: float | None) -> Student:
+    return Student(name=name, scorer=scorer, timed=scorer, layers=1, tokens=32, margin=margin)
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.fixture(scope="module")
+def margins() -> tuple[float, float]:
+    return 0.0, 1e9
+
+
+def test_a_cascade_lies_between_student_and_teacher(held_out: HeldOut, margins: tuple[float, float]) -> None:
+    never, always = margins
+    rows = {
+        row.name: row
+        for row in measure_students(
+            held_out,
+            TaskAccuracy(),
+            [
+                student("blind", Level(), None),
+                student("proud", Level(), never),
+                student("humble", Level(), always),
+            ],
+            timed_teacher=TaskAccuracy(),
+            count_tokens=count_words,
+            repeats=1,
+        )
+    }
+    assert rows[TEACHER].difference.mean == 0
+    assert rows[TEACHER].agreement == 1
+    assert rows[TEACHER].cost_share == 1
+    assert "cascade of blind" not in rows
+    blind, proud, humble = rows["blind"], rows["cascade of proud"], rows["cascade of humble"]
+    assert blind.difference.high < 0
+    assert blind.layers == 1
+    assert blind.auc["seen"] < rows[TEACHER].auc["seen"]
+    assert (proud.asked, proud.difference.mean) == (0, blind.difference.mean)
+    assert (humble.asked, humble.difference.mean) == (1, 0)
+    assert humble.cost_share > 1
+    assert not humble.auc
+    assert json.dumps([row.to_json() for row in rows.values()])
+
+
+def test_costs_are_of_decisions(held_out: HeldOut) -> None:
+    row = measure_students(
+        held_out, TaskAccuracy(), [], timed_teacher=TaskAccuracy(), count_tokens=count_words, repeats=1
+    )[0]
+    assert row.cost.milliseconds == pytest.approx(1000 / row.cost.per_second)
+    assert np.isfinite(row.cost.per_second_batched)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--student", "nameless"], "write NAME=FOLDER"),
+        (["--part", "tuning"], "expected test or validation"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(tmp_path: Path, options: list[str], message: str) -> None:
+    arguments = ["bench", "students", "--outcomes", str(tmp_path), "--splits", str(tmp_path / "splits.json")]
+    result = CliRunner().invoke(app, [*arguments, *options])
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    if "--part" in options:
+        assert message in result.output
