@@ -65,10 +65,7 @@ def _attention(
     turns: tuple[str, str],
     mask: str,
 ) -> str:
-    names = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-    joined = graph.linear(states, np.concatenate([weights[name] for name in names]))
-    widths = graph.constant(np.array([len(weights[name]) for name in names], dtype=np.int64))
-    q, k, v = graph.split("Split", joined, widths, outputs=3, axis=-1)
+    q, k, v = (graph.linear(states, weights[f"self_attn.{part}_proj"]) for part in "qkv")
     query = _turn(graph, _heads(graph, q, sizes.heads, sizes), turns)
     key = _turn(graph, _heads(graph, k, sizes.key_heads, sizes), turns)
     value = _heads(graph, v, sizes.key_heads, sizes)
@@ -104,7 +101,6 @@ def _turn(graph: Graph, states: str, turns: tuple[str, str]) -> str:
 
 
 def _gated(graph: Graph, states: str, weights: dict[str, FloatArray]) -> str:
-    joined = graph.linear(states, np.concatenate([weights["mlp.gate_proj"], weights["mlp.up_proj"]]))
-    gate, up = graph.split("Split", joined, outputs=2, axis=-1, num_outputs=2)
+    gate, up = (graph.linear(states, weights[f"mlp.{part}_proj"]) for part in ("gate", "up"))
     active = graph.add("Mul", graph.add("Mul", gate, graph.add("Sigmoid", gate)), up)
     return graph.linear(active, weights["mlp.down_proj"])

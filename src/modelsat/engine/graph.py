@@ -17,6 +17,8 @@ _OPSET = 23
 _IR_VERSION = 10
 # What stands for nothing where one divides by the largest entry.
 _LEAST = 1e-12
+# States between -1 and 1 as unsigned 8 bits around the middle.
+_STEP, _MIDDLE = np.float32(1 / 127), np.uint8(128)
 _TYPES = {"int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
 
 
@@ -33,6 +35,7 @@ class Graph:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
+        self._in_8: dict[str, tuple[str, str]] = {}
 
     def input(self, name: str, kind: str, shape: Sequence[str | int]) -> str:
         """Declare an input; named dimensions are free."""
@@ -76,20 +79,30 @@ class Graph:
         return self.add("MatMul", states, self.constant(weight.T))
 
     def _in_8_bits(self, states: str, weight: FloatArray) -> str:
-        """Every position is brought to 8 bits by its own largest entry: one scale for all would mix the batch."""
-        last = self.constant(np.array([-1], dtype=np.int64))
-        largest = self.add("ReduceMax", self.add("Abs", states), last, keepdims=1)
-        largest = self.add("Max", largest, self.constant(np.array(_LEAST, dtype=np.float32)))
-        step, middle = (self.constant(value) for value in (np.float32(1 / 127), np.uint8(128)))
-        inputs = self.add("QuantizeLinear", self.add("Div", states, largest), step, middle)
+        inputs, largest = self._rounded(states)
         values, scales = quantise(weight)
         zeros = self.constant(np.zeros(len(weight), dtype=np.int8))
         product = self.add(
             "MatMulIntegerToFloat",
-            *(inputs, self.constant(values.T), step, self.constant(scales), middle, zeros),
+            *(inputs, self.constant(values.T), self.constant(_STEP), self.constant(scales)),
+            *(self.constant(_MIDDLE), zeros),
             domain="com.microsoft",
         )
         return self.add("Mul", product, largest)
+
+    def _rounded(self, states: str) -> tuple[str, str]:
+        """States in 8 bits, and what to multiply results by; once, however many maps read them.
+
+        Every position is rounded by its own largest entry: one scale for all would mix the batch.
+        """
+        if states not in self._in_8:
+            last = self.constant(np.array([-1], dtype=np.int64))
+            largest = self.add("ReduceMax", self.add("Abs", states), last, keepdims=1)
+            largest = self.add("Max", largest, self.constant(np.float32(_LEAST)))
+            unit = self.add("Div", states, largest)
+            rounded = self.add("QuantizeLinear", unit, self.constant(_STEP), self.constant(_MIDDLE))
+            self._in_8[states] = rounded, largest
+        return self._in_8[states]
 
     def lookup(self, table: FloatArray, ids: str) -> str:
         """Rows of a table, kept in fp16."""

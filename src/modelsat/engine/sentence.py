@@ -70,18 +70,15 @@ def encoder_states(graph: Graph, sizes: EncoderSizes, weights: Mapping[str, Floa
 def _layer(
     graph: Graph, states: str, mask: str, weights: Mapping[str, FloatArray], name: str, sizes: EncoderSizes
 ) -> str:
-    parts = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
-    joined = graph.linear(
-        states,
-        np.concatenate([weights[f"{part}.weight"] for part in parts]),
-        np.concatenate([weights[f"{part}.bias"] for part in parts]),
-    )
     width = sizes.hidden // sizes.heads
+    parts = [
+        _linear(graph, states, weights, f"{name}.attention.self.{part}") for part in ("query", "key", "value")
+    ]
     query, key, value = (
         graph.add(
             "Transpose", graph.add("Reshape", part, graph.shape(0, 0, sizes.heads, width)), perm=[0, 2, 1, 3]
         )
-        for part in graph.split("Split", joined, outputs=3, axis=-1, num_outputs=3)
+        for part in parts
     )
     scale = graph.constant(np.array(width**-0.5, dtype=np.float32))
     scores = graph.add(
