@@ -44,7 +44,7 @@ def measure_rivals(repeats: int) -> list[Measure]:
         ),
         "kNN on sentence embeddings": (
             _neighbours(scorer.reader.embed, scorer.reader.text_size),
-            f"all-MiniLM-L6-v2 in Model-SAT's engine, {NEIGHBOURS:,} outcomes of {CANDIDATES} candidates",
+            f"all-MiniLM-L6-v2 in Model-SAT's engine, on half of the cores; {NEIGHBOURS:,} outcomes",
         ),
     }
     measures = []
