@@ -123,7 +123,7 @@ def test_a_student_learns_what_its_teacher_says(small: Small, teacher_folder: Pa
     records: list[Record] = []
     distil(small, teacher_folder, tmp_path / "run", layers=1, epochs=30, log=records.append)
     gaps = [record["gap_loss"] for record in records if "gap_loss" in record]
-    assert np.mean(gaps[-5:]) < 0.7 * np.mean(gaps[:5])
+    assert np.mean(gaps[-5:]) < 0.9 * np.mean(gaps[:5])
 
 
 def test_a_killed_run_ends_where_an_unbroken_one_ends(
