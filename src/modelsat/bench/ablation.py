@@ -72,13 +72,13 @@ STUDIES: Mapping[str, Study] = {
         config={"frozen_layers": 0, "lora_rank": 0},
         recipe=Recipe(stage1_epochs=3),
         learnt=None,
-        routed=600,
+        routed=300,
     ),
     "layout": Study(
         config={"layers": 4, "frozen_layers": 0, "tokens": 96},
         recipe=Recipe(stage1_epochs=1, stage1_batch=16, stage2_epochs=1, stage2_batch=8),
-        learnt=160,
-        routed=160,
+        learnt=120,
+        routed=120,
     ),
 }
 
@@ -165,7 +165,7 @@ def _measured(
     rows = np.random.default_rng(seed).permutation(arena.widest)[: study.routed]
     table = arena.held_out.table.select(np.sort(rows))
     report("routing")
-    scores = load_tuned(checkpoint, runtime="torch").score(table.instructions, arena.held_out.profiles)
+    scores = load_tuned(checkpoint).score(table.instructions, arena.held_out.profiles)
     return _row(variant, config, len(data.tuning.instructions), arena, table, scores, seed=seed)
 
 
