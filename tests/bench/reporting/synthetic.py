@@ -279,6 +279,15 @@ def choices() -> Table:
     return Table.of("choices", "Who is chosen", "Pooled.", rows)
 
 
+def ablation() -> Table:
+    """Two variants of one study; of unseen candidates one of them knows nothing."""
+    rows = [
+        ("head", "three heads averaged", 4, 64, 100, 50, 0.71, 0.68, 0.012, -0.004, 0.03),
+        ("head", "one head", 4, 64, 100, 50, 0.70, None, -0.002, -0.02, 0.017),
+    ]
+    return Table.of("ablation", "What each part is worth", "Tuned alike on a sample.", rows)
+
+
 def leakage() -> Table:
     rows = [("exam items in tuning, by stem", 1000, 0), ("stems across splits", 12_032, 0)]
     return Table.of("leakage", "Leakage", "Checked before anything else.", rows)
@@ -303,6 +312,7 @@ def benchmark(
         coverage(),
         *cost(),
         overhead(),
+        ablation(),
         *robustness(),
         reliability(),
         choices(),
