@@ -131,8 +131,8 @@ def ablation_table(
         "Study head: the shipped network's depth and token budget with an untuned backbone, all tuning instructions. "
         f"Study layout: {STUDIES['layout'].config['layers']} layers, {STUDIES['layout'].config['tokens']} tokens, "
         f"{STUDIES['layout'].learnt} tuning instructions, both stages. Rows compare within a study only. The encoder "
-        "'none' is left out, since a card of 50 tasks in plain words makes every prompt several times longer, and 'items', "
-        "since it needs the whole exam of every candidate. Gain: mean over zoos against the best single candidate.",
+        "'none' is left out, since a card of 50 tasks in plain words makes every prompt several times longer, and "
+        "'items', since it needs the whole exam of every candidate. Gain: mean over zoos against the best single.",
         rows,
     )
 
