@@ -75,10 +75,10 @@ STUDIES: Mapping[str, Study] = {
         routed=300,
     ),
     "layout": Study(
-        config={"layers": 4, "frozen_layers": 0, "tokens": 96},
+        config={"layers": 4, "frozen_layers": 0, "tokens": 64},
         recipe=Recipe(stage1_epochs=1, stage1_batch=16, stage2_epochs=1, stage2_batch=8),
-        learnt=120,
-        routed=120,
+        learnt=48,
+        routed=60,
     ),
 }
 
