@@ -205,8 +205,7 @@ async def _send_texts(url: str, *, concurrency: int, requests: int) -> list[Http
     client = HttpClient(url)
 
     async def send(number: int) -> HttpReply:
-        # A number makes each one new to whatever might remember it.
-        return await client.post(PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"))
+        return await client.post(PATH, _new_request(f"{concurrency} at once", number))
 
     replies = await closed_loop(send, concurrency=concurrency, requests=requests)
     await client.close()
@@ -217,11 +216,16 @@ async def _at_rate(url: str, rate: float) -> list[HttpReply]:
     client = HttpClient(url)
 
     async def send(number: int, due: float) -> HttpReply:
-        return await client.post(PATH, chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number})"), due=due)
+        return await client.post(PATH, _new_request(f"{rate:g} a second", number), due=due)
 
     replies = await open_loop(send, rate=rate, seconds=RATE_SECONDS)
     await client.close()
     return replies
+
+
+def _new_request(load: str, number: int) -> bytes:
+    """A request that no load before it has sent: the gateway remembers what it scored lately."""
+    return chat_body("auto", f"{TEXTS[number % len(TEXTS)]} ({number}, {load})")
 
 
 def _named(url: str) -> str:
