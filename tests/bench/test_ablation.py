@@ -7,15 +7,12 @@ import pytest
 
 from modelsat.bench import ablation
 from modelsat.bench.arena import Arena
-from modelsat.bench.cache import CachedEmbed, RowCache
-from modelsat.bench.scoring import CachedScorer
-from modelsat.bench.setup import ItemsKnown, Setup
+from modelsat.bench.setup import Setup
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.network.config import NetworkConfig
 from modelsat.records.store import OutcomeDirectory
 from modelsat.tuning.recipe import Recipe
 from modelsat.types import CapabilityProfile
-from tests.bench.world import FACTS, PRICES, SPLITS, TaskAccuracy, embed
+from tests.bench.world import make_setup
 
 pytestmark = pytest.mark.slow
 
@@ -24,22 +21,7 @@ _TINY = Recipe(stage1_epochs=1, stage1_batch=8, stage2_epochs=1, stage2_batch=8)
 
 @pytest.fixture
 def setup(directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> Setup:
-    return Setup(
-        directory=directory,
-        splits=SPLITS,
-        exam=exam,
-        profiles=tuple(cards),
-        prices=PRICES,
-        facts=FACTS,
-        outputs={},
-        scorer=CachedScorer(TaskAccuracy(), folder=None, identity="x"),
-        others={},
-        config=NetworkConfig(),
-        tuned_on={"candidates": ["c", "d"]},
-        embed=ItemsKnown(CachedEmbed(lambda: embed, RowCache(None)), {}),
-        data_hash="data",
-        checkpoint_hash="checkpoint",
-    )
+    return make_setup(directory, exam, cards)
 
 
 def test_every_kind_of_variant_is_tuned_and_measured(

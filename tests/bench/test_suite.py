@@ -6,21 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.bench.cache import CachedEmbed, RowCache
 from modelsat.bench.contests import Contests
 from modelsat.bench.effort import EFFORTS
 from modelsat.bench.gadgets import Search
 from modelsat.bench.results import COLUMNS, BenchmarkResult, Table
 from modelsat.bench.rivals import Effort as RivalEffort
 from modelsat.bench.scoring import CachedScorer
-from modelsat.bench.setup import ItemsKnown, Setup
+from modelsat.bench.setup import Setup
 from modelsat.bench.suite import SECTIONS, run_suite
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError
-from modelsat.network.config import NetworkConfig
 from modelsat.records.store import OutcomeDirectory
 from modelsat.types import CapabilityProfile
-from tests.bench.world import ABROAD, FACTS, PRICES, SPLITS, TaskAccuracy, embed
+from tests.bench.world import ABROAD, TaskAccuracy, make_setup
 
 SMALL = replace(
     EFFORTS["full"],
@@ -51,21 +49,8 @@ def small_effort() -> object:
 
 @pytest.fixture(scope="module")
 def setup(wide_directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> Setup:
-    return Setup(
-        directory=wide_directory,
-        splits=SPLITS,
-        exam=exam,
-        profiles=tuple(cards),
-        prices=PRICES,
-        facts=FACTS,
-        outputs={},
-        scorer=CachedScorer(TaskAccuracy(), folder=None, identity="x"),
-        others={"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")},
-        config=NetworkConfig(),
-        tuned_on={"candidates": ["c", "d"]},
-        embed=ItemsKnown(CachedEmbed(lambda: embed, RowCache(None)), {}),
-        data_hash="data",
-        checkpoint_hash="checkpoint",
+    return make_setup(
+        wide_directory, exam, cards, others={"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
     )
 
 

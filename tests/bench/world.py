@@ -1,13 +1,17 @@
 """A small world whose answer is known: every candidate is good at one subject, and its card says so."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from modelsat.bench.cache import CachedEmbed, RowCache
 from modelsat.bench.prices import PriceTable
+from modelsat.bench.scoring import CachedScorer
+from modelsat.bench.setup import ItemsKnown, Setup
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
+from modelsat.network.config import NetworkConfig
 from modelsat.records.models import ModelFacts
 from modelsat.records.outcomes import Outcomes
 from modelsat.records.splits import Splits, split_of
@@ -131,4 +135,30 @@ def make_exam(directory: OutcomeDirectory) -> AptitudeTest:
             ExamTask(name=subject, keywords=(subject,), items=tuple(map(ExamItem.of, rows[:20])))
             for subject, rows in items.items()
         ),
+    )
+
+
+def make_setup(
+    directory: OutcomeDirectory,
+    exam: AptitudeTest,
+    cards: Sequence[CapabilityProfile],
+    *,
+    others: Mapping[str, CachedScorer] | None = None,
+) -> Setup:
+    """A benchmark of the small world, routed by `TaskAccuracy`."""
+    return Setup(
+        directory=directory,
+        splits=SPLITS,
+        exam=exam,
+        profiles=tuple(cards),
+        prices=PRICES,
+        facts=FACTS,
+        outputs={},
+        scorer=CachedScorer(TaskAccuracy(), folder=None, identity="x"),
+        others=others or {},
+        config=NetworkConfig(),
+        tuned_on={"candidates": ["c", "d"]},
+        embed=ItemsKnown(CachedEmbed(lambda: embed, RowCache(None)), {}),
+        data_hash="data",
+        checkpoint_hash="checkpoint",
     )

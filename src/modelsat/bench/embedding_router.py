@@ -16,7 +16,7 @@ from modelsat.bench.arena import Arena
 from modelsat.errors import DataError
 from modelsat.network.attention import CardTensors, ExamAttention
 from modelsat.network.cards import CardBatch, encode_profiles, measure_exam
-from modelsat.network.config import AttentionConfig
+from modelsat.network.config import TEXT_SCALE, AttentionConfig
 from modelsat.routing.baselines import Embed
 from modelsat.routing.scorer import score_matrix
 from modelsat.tuning.objectives import combined_loss
@@ -24,8 +24,6 @@ from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.samples import draw_candidates
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 
-# Sentence embeddings are unit vectors; this brings their entries to about unit variance.
-_SCALE = 20.0
 _STEPS = 250
 _BATCH = 128
 
@@ -55,7 +53,7 @@ class EmbeddingRouter:
         self.statistics = measure_exam(exam, arena.seen_profiles)
         embeddings = embed([texts[item.id] for item in exam.items])
         self._center = embeddings.mean(axis=0)
-        self._keys = torch.from_numpy(_SCALE * (embeddings - self._center))
+        self._keys = torch.from_numpy(TEXT_SCALE * (embeddings - self._center))
         width = embeddings.shape[1]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -76,7 +74,7 @@ class EmbeddingRouter:
         )
 
     def _features(self, instructions: Sequence[Instruction]) -> Tensor:
-        return torch.from_numpy(_SCALE * (self._embed([row.text for row in instructions]) - self._center))
+        return torch.from_numpy(TEXT_SCALE * (self._embed([row.text for row in instructions]) - self._center))
 
     def _tensors(self, cards: CardBatch) -> CardTensors:
         if cards.other_tasks:

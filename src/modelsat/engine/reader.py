@@ -25,6 +25,30 @@ _SENTENCE_TOKENS = 256
 _LOWEST = np.finfo(np.float32).min
 
 
+class SentenceReader:
+    """The whole sentence encoder of an engine, loaded.
+
+    Args:
+        folder: Of the engine.
+        encoder: Folder of the sentence encoder, for its tokenizer.
+        threads: Threads.
+    """
+
+    def __init__(self, folder: Path, *, encoder: Path, threads: int) -> None:
+        self._session = open_session(folder / SENTENCE_FILE, threads)
+        self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
+        self.size = int(self._session.get_outputs()[0].shape[1])
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """[text, text] sentence embeddings, unit vectors."""
+        return in_batches(self._words.encode(texts), self._run, self.size)
+
+    def _run(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+        mean, _ = mean_and_last(lengths, ids.shape[1])
+        vectors: FloatArray = self._session.run(None, encoder_inputs(ids, lengths, mean[:, None]))[0]
+        return vectors
+
+
 class OnnxReader:
     """An engine in the cache, loaded.
 
@@ -51,15 +75,14 @@ class OnnxReader:
         self.precision = precision
         self._decoder = open_session(folder / DECODER_FILE, threads)
         # A fifth of the work, and done beside the backbone's: half of the cores are enough.
-        self._sentence = open_session(folder / SENTENCE_FILE, max(1, threads // 2))
+        self._sentence = SentenceReader(folder, encoder=encoder, threads=max(1, threads // 2))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelsat-sentence")
         self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
-        self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
         self._budget = tokens
         self._turns = _rotary_turns(sizes, tokens)
         self._mask = _causal_mask(tokens)
         self.pooled_size = 2 * sizes.hidden
-        self.text_size = int(self._sentence.get_outputs()[0].shape[1])
+        self.text_size = self._sentence.size
 
     def read(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
@@ -70,7 +93,7 @@ class OnnxReader:
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings, unit vectors."""
-        return in_batches(self._words.encode(texts), self._embedded, self.text_size)
+        return self._sentence.embed(texts)
 
     def pool(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
         """The backbone on one batch.
@@ -83,9 +106,6 @@ class OnnxReader:
             [text, 2 hidden]: mean state and last state.
         """
         longest = ids.shape[1]
-        place = np.arange(longest)[None]
-        mean = (place < lengths[:, None]) / lengths[:, None]
-        last = place == lengths[:, None] - 1
         cos, sin = self._turns
         inputs = {
             "ids": ids,
@@ -93,20 +113,25 @@ class OnnxReader:
             "sin": sin[:longest],
             # Padding stands at the end, where no causal position sees it.
             "mask": np.ascontiguousarray(self._mask[:longest, :longest]),
-            "pick": np.stack([mean, last], axis=1).astype(np.float32),
+            "pick": np.stack(mean_and_last(lengths, longest), axis=1).astype(np.float32),
         }
         pooled: FloatArray = self._decoder.run(None, inputs)[0]
         return pooled
 
-    def _embedded(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
-        present = np.arange(ids.shape[1])[None] < lengths[:, None]
-        inputs = {
-            "ids": ids,
-            "mask": np.where(present, np.float32(0), _LOWEST)[:, None, None],
-            "pick": (present / lengths[:, None]).astype(np.float32)[:, None],
-        }
-        vectors: FloatArray = self._sentence.run(None, inputs)[0]
-        return vectors
+
+def mean_and_last(lengths: NDArray[np.int64], longest: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights [text, position] that pick the mean state and the last state of each text."""
+    place = np.arange(longest)[None]
+    return (place < lengths[:, None]) / lengths[:, None], place == lengths[:, None] - 1
+
+
+def encoder_inputs(
+    ids: NDArray[np.int64], lengths: NDArray[np.int64], pick: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
+    """What a graph of the text encoder takes; `pick` [text, pick, position] says which states come out."""
+    present = np.arange(ids.shape[1])[None] < lengths[:, None]
+    mask = np.where(present, np.float32(0), _LOWEST)[:, None, None]
+    return {"ids": ids, "mask": mask, "pick": pick.astype(np.float32)}
 
 
 def _rotary_turns(sizes: DecoderSizes, length: int) -> tuple[FloatArray, FloatArray]:

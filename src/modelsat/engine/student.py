@@ -2,21 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.engine.cache import SENTENCE_FILE, STUDENT_FILE
+from modelsat.engine.cache import STUDENT_FILE
 from modelsat.engine.cores import usable_cores
-from modelsat.engine.reader import in_batches, open_session
+from modelsat.engine.reader import SentenceReader, encoder_inputs, in_batches, mean_and_last, open_session
 from modelsat.engine.sizes import Precision
-from modelsat.engine.tokens import SentenceTokens, StudentTokens
+from modelsat.engine.tokens import StudentTokens
 from modelsat.types import FloatArray
-
-# Tokens that the sentence encoder reads of another exam's keywords and questions.
-_SENTENCE_TOKENS = 256
-_LOWEST = np.finfo(np.float32).min
 
 
 class OnnxStudentReader:
@@ -46,7 +41,7 @@ class OnnxStudentReader:
         self._threads = threads or usable_cores()
         self._session = open_session(folder / STUDENT_FILE, self._threads)
         self._tokens = StudentTokens(encoder / "tokenizer.json", budget=tokens)
-        self._whole: tuple[Any, SentenceTokens] | None = None
+        self._whole: SentenceReader | None = None
         self.text_size = text_size
         self.pooled_size = int(self._session.get_outputs()[0].shape[1]) - text_size
 
@@ -57,31 +52,10 @@ class OnnxStudentReader:
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings by the whole encoder, which only cards of other exams need."""
         if self._whole is None:
-            words = SentenceTokens(self._encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
-            self._whole = open_session(self._folder / SENTENCE_FILE, self._threads), words
-        session, words = self._whole
-
-        def run(ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
-            place = np.arange(ids.shape[1])[None]
-            mean = ((place < lengths[:, None]) / lengths[:, None])[:, None]
-            vectors: FloatArray = session.run(None, _inputs(ids, lengths, mean))[0]
-            return vectors
-
-        return in_batches(words.encode(texts), run, self.text_size)
+            self._whole = SentenceReader(self._folder, encoder=self._encoder, threads=self._threads)
+        return self._whole.embed(texts)
 
     def _run(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
-        place = np.arange(ids.shape[1])[None]
-        mean, last = (place < lengths[:, None]) / lengths[:, None], place == lengths[:, None] - 1
-        readings: FloatArray = self._session.run(None, _inputs(ids, lengths, np.stack([mean, last], axis=1)))[
-            0
-        ]
+        pick = np.stack(mean_and_last(lengths, ids.shape[1]), axis=1)
+        readings: FloatArray = self._session.run(None, encoder_inputs(ids, lengths, pick))[0]
         return readings
-
-
-def _inputs(
-    ids: NDArray[np.int64], lengths: NDArray[np.int64], pick: NDArray[Any]
-) -> dict[str, NDArray[Any]]:
-    present = np.arange(ids.shape[1])[None] < lengths[:, None]
-    mask = np.where(present, np.float32(0), _LOWEST)[:, None, None]
-    inputs: dict[str, NDArray[Any]] = {"ids": ids, "mask": mask, "pick": pick.astype(np.float32)}
-    return inputs

@@ -58,9 +58,9 @@ class NetworkConfig:
     head: Head = "attention"
     backbone: str = EMBEDDED_BACKBONE
     text_encoder: str = EMBEDDED_ENCODER
-    layers: int | None = 14
-    frozen_layers: int = 8
-    tokens: int = 128
+    layers: int | None = 18
+    frozen_layers: int = 0
+    tokens: int = 192
     lora_rank: int = 8
     lora_alpha: int = 16
     attention: "AttentionConfig" = field(default_factory=lambda: AttentionConfig())

@@ -43,13 +43,13 @@ class Recipe:
     virtual: float = 1.0
     strength_weight: float = 0.0
     lucky_weight: float = 1.0
-    stem_share: float = 0.5
+    stem_share: float = 0.3
     stage1_epochs: int = 3
     stage1_batch: int = 128
     stage1_rate: float = 2e-3
     stage2_epochs: int = 2
     stage2_batch: int = 16
-    head_rate: float = 1e-3
+    head_rate: float = 5e-4
     adapter_rate: float = 4e-4
     weight_decay: float = 0.02
     warmup: float = 0.05

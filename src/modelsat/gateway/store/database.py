@@ -5,6 +5,7 @@ Knows nothing of what is stored.
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from modelsat.errors import DataError, MissingExtraError
 BUSY_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10
 WAL_LIMIT_BYTES = 64 * 2**20
+_WAL_RETRY_S = 0.01
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x6D6F64656C736174
@@ -198,11 +200,24 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     # WAL: readers and the writer don't wait for each other. NORMAL: a killed process loses nothing that was
     # committed, and a power cut may lose the last commits but not the file.
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     # What is deleted is overwritten: prompts must not stay in the file's free pages.
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """The first switch of a new file takes it for itself, and SQLite does not wait for whoever is opening it too."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_RETRY_S)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
