@@ -76,8 +76,8 @@ slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 bench-exam: $(STAMPS)/dev ## Measure how much of an endpoint's speed an exam uses
 	$(BIN)/modelsat bench exam
 
-bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars, and write docs/speed.md
-	$(BIN)/modelsat bench speed -o results/speed.json
+bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars, and write docs/speed.md (LITELLM=PYTHON adds it)
+	$(BIN)/modelsat bench speed -o results/speed.json $(if $(LITELLM),--litellm $(LITELLM))
 	$(BIN)/python scripts/speed
 
 bench-engine: $(STAMPS)/dev ## Measure what 8 bits and fewer tokens cost on outcomes in DATA=FOLDER, for docs/speed.md

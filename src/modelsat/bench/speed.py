@@ -4,6 +4,8 @@ Ratios carry over from machine to machine; seconds do not. Nothing here fails: a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Literal, get_args
 
 from modelsat.bench.measure import Measure, SpeedReport
@@ -23,16 +25,22 @@ _PACKAGES = ("modelsat", "onnxruntime", "torch", "transformers", "numpy")
 
 
 def measure_speed(
-    *, parts: Sequence[Part] = PARTS, repeats: int = 5, progress: Progress | None = None
+    *,
+    parts: Sequence[Part] = PARTS,
+    repeats: int = 5,
+    litellm: Path | None = None,
+    progress: Progress | None = None,
 ) -> SpeedReport:
     """Measure speed and memory, with the shipped weights.
 
     Args:
         parts: What to measure.
         repeats: Of each timing; medians are reported.
+        litellm: The interpreter of an environment with LiteLLM: its heuristic router becomes one of the rivals.
         progress: Called with (parts done, parts in all).
 
     Raises:
+        DataError: That interpreter has no LiteLLM.
         LayoutError: The shipped router is of a layout that the engine cannot run.
         MissingExtraError: torch or the engine is not installed.
     """
@@ -41,7 +49,7 @@ def measure_speed(
         "processes": measure_processes,
         "engine": measure_engine,
         "route": measure_route,
-        "rivals": measure_rivals,
+        "rivals": partial(measure_rivals, litellm=litellm),
         "layouts": _measure_layouts,
     }
     # Before the work: afterwards the load would be this run's own.

@@ -6,11 +6,14 @@ for `modelsat bench --suite` to say, where they can be fitted.
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
+from modelsat.bench.litellm_tiers import classify
 from modelsat.bench.measure import Measure
 from modelsat.bench.speed_engine import BATCHES, CANDIDATES, TOKENS, instructions_of, zoo_of
 from modelsat.bench.timing import interleaved
@@ -20,17 +23,23 @@ from modelsat.types import Instruction
 # Outcomes that a kNN router looks among, and how many of them speak.
 NEIGHBOURS = 5_000
 NEAREST = 200
+# Texts that LiteLLM's heuristic router is timed on: it is too quick to be timed on few.
+_TIMED = 200
 # Classes of RouteLLM's classifier: the strong model, the weak one, a tie.
 _CLASSES = 3
 
 Run = Callable[[list[Instruction]], object]
 
 
-def measure_rivals(repeats: int) -> list[Measure]:
+def measure_rivals(repeats: int, *, litellm: Path | None = None) -> list[Measure]:
     """Time the shipped router beside others at each batch size.
 
     Args:
         repeats: Of each timing; medians are reported.
+        litellm: The interpreter of an environment with LiteLLM, whose heuristic router is timed then.
+
+    Raises:
+        DataError: That interpreter has no LiteLLM.
     """
     scorer, profiles = load_onnx_scorer(), zoo_of(CANDIDATES)
     runs: dict[str, tuple[Run, str]] = {
@@ -62,7 +71,17 @@ def measure_rivals(repeats: int) -> list[Measure]:
                     name=f"{name}: decisions, batch {batch}", value=batch / taken, unit="/s", better="higher"
                 )
             )
-    return measures
+    return [*measures, *([] if litellm is None else _heuristic(litellm))]
+
+
+def _heuristic(python: Path) -> list[Measure]:
+    said = classify(python, [asked.text for asked in instructions_of(_TIMED, tokens=TOKENS)])
+    name, seconds = "LiteLLM's heuristic router", median(said.seconds)
+    note = f"complexity router of LiteLLM {said.version}, one core; four tiers, which know no candidate"
+    return [
+        Measure(name=f"{name}: p50, batch 1", value=1000 * seconds, unit="ms", note=note),
+        Measure(name=f"{name}: decisions, one by one", value=1 / seconds, unit="/s", better="higher"),
+    ]
 
 
 def _classifier() -> Run:

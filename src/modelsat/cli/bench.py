@@ -34,6 +34,14 @@ def speed(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Of each timing; medians are shown.")] = 5,
+    litellm: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PYTHON",
+            help="Time LiteLLM's heuristic router too, in the environment of this interpreter.",
+            show_default=False,
+        ),
+    ] = None,
     report_file: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the report as JSON.", show_default=False)
     ] = None,
@@ -50,7 +58,10 @@ def speed(
         raise DataError(f"--part is {unknown[0]!r}; expected {', '.join(PARTS)}.")
     with progress("Measuring") as advance:
         report = measure_speed(
-            parts=[name for name in PARTS if not part or name in part], repeats=repeats, progress=advance
+            parts=[name for name in PARTS if not part or name in part],
+            repeats=repeats,
+            litellm=litellm,
+            progress=advance,
         )
     if report_file is not None:
         report.save(report_file)

@@ -20,10 +20,10 @@ run)."""
 _REST = """\
 ## What explains them
 
-The classifier and the neighbours are what people route with today: times only, with random weights and vectors. How
-well kNN chooses is in README's table. LiteLLM's heuristic router is not measured: its package is not part of this
-environment. The longest texts cost no more than the token budget, because head and tail are kept and the middle is not
-read."""
+The classifier, the neighbours and LiteLLM's heuristic router are what people route with today: times only, the first
+two with random weights and vectors. How well kNN chooses is in README's table, what LiteLLM's tiers are worth in
+`experiments/litellm` of the repository. The longest texts cost no more than the token budget, because head and tail are
+kept and the middle is not read."""
 
 _QUALITY = """\
 ## Quality against cost

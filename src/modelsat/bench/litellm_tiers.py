@@ -1,0 +1,78 @@
+"""LiteLLM's heuristic router, asked in an environment of its own: the tier of each text, and how long that took.
+
+Its complexity router scores a text by keywords, length and punctuation, and maps the score to one of four tiers. The
+package is no dependency of ours: it runs as another process.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsat.errors import DataError
+
+# From what a weak model is meant for to what only a strong one is.
+TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
+_PROGRAM = """
+import json, sys, time
+from importlib.metadata import version
+from litellm.router_strategy.complexity_router.complexity_router import ComplexityRouter
+
+router = ComplexityRouter("auto", None)
+texts = json.load(sys.stdin)
+router.classify(texts[0])
+tiers, seconds = [], []
+for text in texts:
+    started = time.perf_counter()
+    tier = router.classify(text)[0]
+    seconds.append(time.perf_counter() - started)
+    tiers.append(tier.value)
+json.dump({"version": version("litellm"), "tiers": tiers, "seconds": seconds}, sys.stdout)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiers:
+    """What the heuristic router said.
+
+    Attributes:
+        version: Of LiteLLM.
+        tiers: Of each text, one of `TIERS`.
+        seconds: That each took.
+    """
+
+    version: str
+    tiers: tuple[str, ...]
+    seconds: tuple[float, ...]
+
+
+def classify(python: Path, texts: Sequence[str]) -> Tiers:
+    """Ask LiteLLM's heuristic router for the tier of each text.
+
+    Args:
+        python: The interpreter of an environment that has LiteLLM.
+        texts: At least one.
+
+    Raises:
+        DataError: That interpreter does not run, or its LiteLLM has no such router; says what it said last.
+    """
+    # It would fetch its list of prices from the internet first.
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    try:
+        done = subprocess.run(
+            [str(python), "-c", _PROGRAM],
+            input=json.dumps(list(texts)),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise DataError(f"{python}: does not run ({error.strerror}).") from None
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise DataError(f"{python}: LiteLLM's complexity router could not be asked: {last[0]}")
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    return Tiers(version=said["version"], tiers=tuple(said["tiers"]), seconds=tuple(said["seconds"]))
