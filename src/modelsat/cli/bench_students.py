@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modelsat.bench.reporting.plots_students import check_plot, save_plot, student_curve
 from modelsat.cli.evaluate import PARTS, read_profiles
-from modelsat.cli.output import print_json, print_table, progress
+from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,11 +43,18 @@ def students(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Of each timing; medians are shown.")] = 5,
     seed: Annotated[int, typer.Option(help="Of subsets and bootstrap.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw cost against quality, as .svg or .png.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure students and cascades beside their teacher: cost of a decision here, quality on held-out outcomes."""
     if part not in PARTS:
         raise DataError(f"--part is {part!r}; expected test or validation.")
+    if plot is not None:
+        check_plot(plot)
+    folders = _folders(student)
     import numpy as np
 
     from modelsat.bench.heldout import hold_out
@@ -75,12 +83,16 @@ def students(
         rows = measure_students(
             held_out,
             through_cache(master, teacher or shipped_folder(), progress=advance),
-            [_student(name, folder) for name, folder in _folders(student)],
+            [_student(name, folder) for name, folder in folders],
             timed_teacher=master,
             count_tokens=token_counter(),
             repeats=repeats,
             seed=seed,
         )
+    if plot is not None:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        save_plot(student_curve(rows), plot)
+        say(f"{plot}: written.")
     if as_json:
         report: dict[str, Any] = {
             "machine": here,
