@@ -59,7 +59,9 @@ for name, members in held_out.zoos.items():
     money = prices.expected(
         instructions, members, [held_out.profiles[column].mean_output_tokens or np.nan for column in columns]
     )
-    ladder = money.mean(0).argsort(kind="stable")[np.linspace(0, len(members) - 1, len(TIERS)).round().astype(int)]
+    ladder = money.mean(0).argsort(kind="stable")[
+        np.linspace(0, len(members) - 1, len(TIERS)).round().astype(int)
+    ]
     heuristic = ladder[tier]
     share = np.bincount(heuristic, minlength=len(members)) / len(rows)
     part = select(scores, rows, columns)

@@ -61,7 +61,7 @@ def tune(
     heads: Annotated[int, typer.Option(help="Attention heads that are averaged.")] = 3,
     lora_rank: Annotated[int, typer.Option(help="Rank of the adapters; 0 tunes the head alone.")] = 8,
     loss: Annotated[str, typer.Option(help="'listwise' or the paper's 'homogeneous'.")] = "listwise",
-    stage1_epochs: Annotated[int, typer.Option(help="Epochs of stage 1 (head).")] = 3,
+    stage1_epochs: Annotated[int, typer.Option(help="Epochs of stage 1 (head).")] = 8,
     stage2_epochs: Annotated[int, typer.Option(help="Epochs of stage 2 (adapters and head).")] = 2,
     head_rate: Annotated[float, typer.Option(help="Learning rate of the head in stage 2.")] = 5e-4,
     adapter_rate: Annotated[float, typer.Option(help="Learning rate of the adapters.")] = 4e-4,

@@ -103,8 +103,8 @@ class AttentionConfig:
     """
 
     heads: int = 3
-    hidden: int = 128
+    hidden: int = 256
     query: int = 64
     sharpness: float = 6.0
-    input_dropout: float = 0.2
-    hidden_dropout: float = 0.3
+    input_dropout: float = 0.4
+    hidden_dropout: float = 0.5

@@ -44,7 +44,7 @@ class Recipe:
     strength_weight: float = 0.0
     lucky_weight: float = 1.0
     stem_share: float = 0.3
-    stage1_epochs: int = 3
+    stage1_epochs: int = 8
     stage1_batch: int = 128
     stage1_rate: float = 2e-3
     stage2_epochs: int = 2
