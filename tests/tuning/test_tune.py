@@ -106,7 +106,9 @@ def test_exam_attention_learns_in_two_stages(small: Small, make_config: MakeConf
     base_rate = float(np.nanmean(part.scores))
     constant = np.full_like(part.scores, np.log(base_rate / (1 - base_rate)))
     # Better than the best constant, for a candidate that tuning never saw.
-    assert validations[losses.index(min(losses))]["log_loss_held_out"] < log_loss(constant, part.scores) - 0.05
+    assert (
+        validations[losses.index(min(losses))]["log_loss_held_out"] < log_loss(constant, part.scores) - 0.05
+    )
     assert min(losses) < losses[0] - 0.05
     steps = [record["outcome_loss"] for record in records if record.get("stage") == 1]
     assert steps[-1] < steps[0]
