@@ -15,7 +15,7 @@ from modelsat.bench.reporting.canvas import (
     require_plots,
     style,
 )
-from modelsat.bench.reporting.marks import halo, log_scale
+from modelsat.bench.reporting.marks import halo, label_ends, log_scale
 from modelsat.errors import DataError
 from modelsat.records.files import write_text
 
@@ -42,30 +42,22 @@ def student_curve(rows: "Sequence[StudentRow]") -> Plot:
     with style():
         figure, axes = new_figure(
             message,
-            "AUC on held-out instructions against decisions a second, one at a time, 128 tokens, 30 candidates",
+            "AUC by candidates seen in tuning or not; texts of 128 tokens, one at a time, 30 candidates",
             height=_HEIGHT,
         )
         log_scale(axes, "x", [row.cost.per_second for row in shown])
-        places = [row.cost.per_second for row in shown]
+        places, ends = [row.cost.per_second for row in shown], []
         for colour, group in zip(_COLOURS, teacher.auc, strict=False):
             heights = [row.auc[group] for row in shown]
             axes.plot(places, heights, color=colour, marker="o", markersize=6)
-            axes.annotate(
-                f"{group} candidates",
-                (places[0], heights[0]),
-                xytext=(2, 8),
-                textcoords="offset points",
-                color=colour,
-                fontweight="bold",
-                fontsize=11,
-                path_effects=halo(),
-            )
+            ends.append((group, places[-1], heights[-1], colour))
         for row in shown:
             axes.annotate(
                 row.name,
                 (row.cost.per_second, row.auc[first]),
-                xytext=(0, 24 if row is shown[0] else 9),
+                xytext=(0, 9),
                 textcoords="offset points",
+                # Centred, the slowest one's name would lie across the axis.
                 ha="left" if row is shown[0] else "center",
                 color=INK,
                 fontsize=10,
@@ -73,7 +65,8 @@ def student_curve(rows: "Sequence[StudentRow]") -> Plot:
             )
         axes.margins(y=0.16)
         axes.grid(axis="y")
-        axes.set_xlabel("decisions a second")
+        axes.set_xlabel("decisions a second, logarithmic")
+        label_ends(axes, ends, height=_HEIGHT)
         return finish(figure, name="students", table="students", message=message)
 
 
