@@ -19,8 +19,13 @@ def nothing_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(part: str) -> list[Measure]:
         return [Measure(name=f"time of {part}", value=1.5, unit="s", bar=2.0, note="made up")]
 
-    for part in ("processes", "engine", "route", "rivals"):
+    for part in ("processes", "engine", "route"):
         monkeypatch.setattr(speed, f"measure_{part}", lambda repeats, part=part: measured(part))
+    monkeypatch.setattr(
+        speed,
+        "measure_rivals",
+        lambda repeats, litellm: measured(f"rivals and {litellm.name}" if litellm else "rivals"),
+    )
     monkeypatch.setattr(speed, "_measure_layouts", lambda repeats: measured("layouts"))
 
 
@@ -33,6 +38,17 @@ def names(arguments: Sequence[str]) -> list[str]:
 def test_all_parts_are_measured_or_those_asked_for() -> None:
     assert names([]) == [f"time of {part}" for part in speed.PARTS]
     assert names(["--part", "rivals", "--part", "engine"]) == ["time of engine", "time of rivals"]
+
+
+def test_an_interpreter_with_litellm_is_a_rival_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "python").touch()
+    assert names(["--part", "rivals", "--litellm", str(tmp_path / "python")]) == ["time of rivals and python"]
+
+
+def test_an_interpreter_that_is_not_there_is_told_before_anything_is_timed(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["bench", "speed", "--litellm", str(tmp_path / "python")])
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
 
 
 def test_the_table_says_whether_bars_are_met_and_the_file_says_the_same(tmp_path: Path) -> None:

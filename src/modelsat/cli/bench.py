@@ -38,6 +38,8 @@ def speed(
         Path | None,
         typer.Option(
             metavar="PYTHON",
+            exists=True,
+            dir_okay=False,
             help="Time LiteLLM's heuristic router too, in the environment of this interpreter.",
             show_default=False,
         ),
