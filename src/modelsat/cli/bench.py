@@ -38,8 +38,6 @@ def speed(
         Path | None,
         typer.Option(
             metavar="PYTHON",
-            exists=True,
-            dir_okay=False,
             help="Time LiteLLM's heuristic router too, in the environment of this interpreter.",
             show_default=False,
         ),
@@ -58,6 +56,8 @@ def speed(
     unknown = [name for name in part or () if name not in PARTS]
     if unknown:
         raise DataError(f"--part is {unknown[0]!r}; expected {', '.join(PARTS)}.")
+    if litellm is not None and not litellm.is_file():
+        raise DataError(f"--litellm is {litellm}, which is no file; give a Python that has LiteLLM.")
     with progress("Measuring") as advance:
         report = measure_speed(
             parts=[name for name in PARTS if not part or name in part],
