@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelsat.bench.http_load import HttpClient
+from modelsat.bench.litellm_tiers import OFFLINE
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
 
@@ -120,13 +121,13 @@ def litellm_process(folder: Path, program: Path, upstream: str) -> Iterator[tupl
         "--num_workers",
         "1",
     ]
-    # It would fetch its list of prices from the internet before it starts.
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     # Without a key, as the gateway is measured; both listen on this machine only.
-    environment["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
+    keyless = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
     with (
         (folder / "litellm.log").open("wb") as log,
-        _process(command, stdout=log, stderr=log, environment=environment) as process,
+        _process(
+            command, stdout=log, stderr=log, environment={**os.environ, **OFFLINE, **keyless}
+        ) as process,
     ):
         try:
             asyncio.run(wait_for(f"http://127.0.0.1:{port}", "/health/liveliness", process))

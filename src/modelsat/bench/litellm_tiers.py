@@ -15,6 +15,8 @@ from modelsat.errors import DataError
 
 # From what a weak model is meant for to what only a strong one is.
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
+# LiteLLM would fetch its list of prices from the internet before anything else.
+OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 _PROGRAM = """
 import json, sys, time
 from importlib.metadata import version
@@ -58,13 +60,11 @@ def classify(python: Path, texts: Sequence[str]) -> Tiers:
     Raises:
         DataError: That interpreter does not run, or its LiteLLM has no such router; says what it said last.
     """
-    # It would fetch its list of prices from the internet first.
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     try:
         done = subprocess.run(
             [str(python), "-c", _PROGRAM],
             input=json.dumps(list(texts)),
-            env=environment,
+            env={**os.environ, **OFFLINE},
             capture_output=True,
             text=True,
             check=False,
