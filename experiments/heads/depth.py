@@ -39,10 +39,9 @@ LONGEST = 8192
 # Layers, tokens, and the share of the tokens that comes from the beginning; the first is what ships.
 SETTINGS = (
     (LAYERS, TOKENS, HEAD),
-    *((layers, TOKENS, HEAD) for layers in (10, 14, 16, 20, 22, 26, 30)),
-    *((LAYERS, tokens, HEAD) for tokens in (64, 96, 128, 256)),
-    *((LAYERS, 64, head) for head in (0.0, 0.25, 0.75, 1.0)),
-    *((LAYERS, 128, head) for head in (0.0, 1.0)),
+    *((layers, TOKENS, HEAD) for layers in (10, 14, 16, 20, 22, 30)),
+    *((LAYERS, tokens, HEAD) for tokens in (64, 128, 256)),
+    *((LAYERS, 64, head) for head in (0.0, 1.0)),
 )
 
 

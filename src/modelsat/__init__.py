@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TaskResult,
     )
 
-__version__ = "0.2.0"
+__version__ = "0.2.1"
 
 __all__ = [
     "AptitudeTest",

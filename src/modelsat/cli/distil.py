@@ -49,7 +49,7 @@ def distil(
     asked_share: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of validation decisions that a cascade asks the teacher."),
-    ] = 0.2,
+    ] = 0.15,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

@@ -57,7 +57,7 @@ class DistillationRecipe(Recipe):
     outcome_share: float = 0.3
     imitation_weight: float = 0.5
     gap_weight: float = 0.5
-    asked_share: float = 0.2
+    asked_share: float = 0.15
 
 
 class DistillationObjective:
