@@ -62,7 +62,7 @@ def test_a_run_writes_a_student_and_a_log(small: Small, teacher: Path, tmp_path:
     assert result.exit_code == 0, result.output
     checkpoint = load_checkpoint(Path(json.loads(result.stdout)["checkpoint"]))
     assert checkpoint.config.is_student
-    assert checkpoint.tuning["recipe"]["teacher"]
+    assert len(checkpoint.tuning["recipe"]["teachers"]) == 1
     assert "24 tuning instructions x 4 candidates, 24 more without outcomes" in result.stderr
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text("utf-8").splitlines()]
     assert any("imitation_loss" in record for record in log)

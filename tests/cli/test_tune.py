@@ -77,6 +77,12 @@ def test_a_run_writes_a_checkpoint_and_a_log(arguments: list[str], tmp_path: Pat
         (["--exam", "nowhere"], "no exam 'nowhere'"),
         (["--outcomes", "nowhere"], "no such folder"),
         (["--backbone", "./nowhere"], "backbone './nowhere' cannot be loaded"),
+        (["--start", "nowhere"], "nowhere/config.json: not found"),
+        (["--start", "accurate"], "the checkpoint to go on from has backbone 'smollm2-135m-instruct'"),
+        (["--teacher", "nowhere"], "nowhere/config.json: not found"),
+        (["--teacher", "fastest"], "was tuned with the exam 66364839d8362d7d; tuning is with toy"),
+        (["--unlabelled", "toy"], "--unlabelled needs a --teacher"),
+        (["--outcome-share", "2"], "outcome_share is 2.0"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments: list[str], wrong: list[str], fault: str) -> None:

@@ -5,7 +5,13 @@ import torch
 from torch import Tensor
 
 from modelsat.errors import CheckpointError, LayoutError
-from modelsat.network.adapters import adapter_tensors, add_adapters, lora_targets, merge_adapters
+from modelsat.network.adapters import (
+    adapter_tensors,
+    add_adapters,
+    lora_targets,
+    merge_adapters,
+    set_adapters,
+)
 from modelsat.network.backbone import Backbone, causal_visibility, pad
 
 from .conftest import FAMILIES
@@ -60,6 +66,31 @@ def test_only_adapters_are_trainable(tiny_backbone: TinyBackbone) -> None:
     trainable = [name for name, value in backbone.named_parameters() if value.requires_grad]
     assert trainable
     assert all("lora_" in name for name in trainable)
+
+
+def test_adapters_go_on_where_others_stopped(tiny_backbone: TinyBackbone) -> None:
+    tuned, other = tiny_backbone("llama"), tiny_backbone("llama")
+    add_adapters(tuned, rank=2, alpha=4, start_layer=1)
+    randomise_adapters(tuned)
+    add_adapters(other, rank=2, alpha=4, start_layer=1)
+    set_adapters(other, adapter_tensors(tuned))
+    torch.testing.assert_close(forward(other), forward(tuned))
+
+
+@pytest.mark.parametrize(
+    ("rank", "start_layer", "fault"),
+    [(3, 1, r"A' is \[2, 48\]; expected \[3, 48\]"), (2, 0, "is None"), (2, 2, "expected None")],
+)
+def test_adapters_of_other_places_or_ranks_are_refused(
+    tiny_backbone: TinyBackbone, rank: int, start_layer: int, fault: str
+) -> None:
+    tuned, other = tiny_backbone("llama"), tiny_backbone("llama")
+    add_adapters(tuned, rank=2, alpha=4, start_layer=1)
+    add_adapters(other, rank=rank, alpha=4, start_layer=start_layer)
+    before = adapter_tensors(other)
+    with pytest.raises(CheckpointError, match=fault):
+        set_adapters(other, adapter_tensors(tuned))
+    assert all(torch.equal(value, before[name]) for name, value in adapter_tensors(other).items())
 
 
 def test_the_identity_of_a_backbone_ignores_its_adapters(tiny_backbone: TinyBackbone) -> None:

@@ -83,7 +83,6 @@ def distil(
             attention=ATTENTION,
         ),
         recipe=DistillationRecipe(
-            teacher=teacher.digest,
             stage1_epochs=0 if layers else epochs,
             stage2_epochs=epochs,
             stage1_batch=16,

@@ -100,7 +100,6 @@ def distil(
                 attention=AttentionConfig(heads=heads, input_dropout=0.1, hidden_dropout=0.1),
             ),
             recipe=DistillationRecipe(
-                teacher=master.digest,
                 seed=seed,
                 stage1_epochs=0 if layers else epochs,
                 stage1_batch=batch,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modelsat.cli.output import print_json, say
+from modelsat.errors import DataError
 
 _EXAMPLES = """
 Examples:
@@ -20,6 +21,13 @@ Examples:
 The defaults are those of the shipped router: an hour or so on two cores with bf16, several without. Lighter:
 
   modelsat tune --outcomes data/ --splits data/splits.json -o runs/light --layers 14 --frozen-layers 8 --tokens 128
+
+Go on from a router that is tuned already, on outcomes of your own or on what it and its student say of new texts:
+
+  modelsat tune --outcomes mine/ --splits mine/splits.json -o runs/mine --start accurate --stage2-epochs 1
+
+  modelsat tune --outcomes data/ --splits data/splits.json -o runs/second --start accurate --stage2-epochs 1 \
+      --teacher accurate --teacher fast --unlabelled mmlu
 
 A run that was killed goes on where it was: give the same command again.
 """
@@ -33,6 +41,30 @@ def tune(
     splits: Annotated[Path | None, typer.Option(help="JSON file that says what tuning must not see.")] = None,
     exam: Annotated[str, typer.Option(help="The exam: 'core' or a blueprint file.")] = "core",
     dataset: Annotated[list[str] | None, typer.Option(help="Dataset to tune on; repeatable.")] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option(help="Dataset whose instructions the teachers alone judge; repeatable."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Checkpoint to go on from, of the same parts; accurate is the shipped router.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Checkpoint whose judgements are learnt too, or accurate, fast, fastest; repeatable.",
+        ),
+    ] = None,
+    outcome_share: Annotated[
+        float, typer.Option(help="With teachers: share of what happened in the target.")
+    ] = 0.3,
+    gap_weight: Annotated[
+        float, typer.Option(help="With teachers: weight of who is better than whom.")
+    ] = 0.5,
     layout: Annotated[
         str, typer.Option(help="exam_attention, shared_prefix or capability_first (the paper's).")
     ] = "exam_attention",
@@ -83,8 +115,10 @@ def tune(
 
     require_torch()
     from modelsat.network.config import AttentionConfig, NetworkConfig
-    from modelsat.tuning.dataset import read_tuning_data
+    from modelsat.routing.engines import checkpoint_folder
+    from modelsat.tuning.dataset import add_unlabelled, read_tuning_data
     from modelsat.tuning.recipe import Recipe
+    from modelsat.tuning.teacher import Teacher
     from modelsat.tuning.tune import tune as run
 
     recipe = Recipe(
@@ -98,6 +132,8 @@ def tune(
         stage2_epochs=stage2_epochs,
         head_rate=head_rate,
         adapter_rate=adapter_rate,
+        outcome_share=outcome_share,
+        gap_weight=gap_weight,
     )
     config = NetworkConfig(
         layout=layout,  # type: ignore[arg-type]  # all three are checked by the configuration
@@ -111,17 +147,20 @@ def tune(
         lora_rank=lora_rank,
         attention=AttentionConfig(heads=heads),
     )
+    if unlabelled and not teacher:
+        raise DataError("--unlabelled needs a --teacher, who judges these instructions.")
+    held_out = read_splits(splits) if splits else Splits()
+    directory, rng = OutcomeDirectory.load(outcomes), np.random.default_rng(seed)
     data = read_tuning_data(
-        OutcomeDirectory.load(outcomes),
-        AptitudeTest.find(exam),
-        splits=read_splits(splits) if splits else Splits(),
-        datasets=dataset,
-        limit=limit,
-        rng=np.random.default_rng(seed),
+        directory, AptitudeTest.find(exam), splits=held_out, datasets=dataset, limit=limit, rng=rng
     )
+    labelled = len(data.tuning.instructions)
+    data = add_unlabelled(data, directory, splits=held_out, datasets=unlabelled or (), limit=limit, rng=rng)
+    unjudged = len(data.tuning.instructions) - labelled
     say(
-        f"{len(data.tuning.instructions)} tuning instructions x {len(data.tuning.profiles)} candidates, "
-        f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
+        f"{labelled} tuning instructions x {len(data.tuning.profiles)} candidates, "
+        + (f"{unjudged} more without outcomes, " if unjudged else "")
+        + f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
     )
     with logging_to(output) as log:
         checkpoint = run(
@@ -131,7 +170,13 @@ def tune(
             folder=output,
             log=log,
             progress=lambda what, done, total: say(f"{what}: {done}/{total}"),
-            notes={"exam": data.exam.name, "datasets": list(dataset or [data.exam.dataset])},
+            notes={
+                "exam": data.exam.name,
+                "datasets": list(dataset or [data.exam.dataset]),
+                "unlabelled": list(unlabelled or ()),
+            },
+            start=checkpoint_folder(start) if start else None,
+            teachers=[Teacher(checkpoint_folder(name)) for name in teacher or ()],
         )
     if as_json:
         print_json({"checkpoint": str(checkpoint)})

@@ -98,6 +98,27 @@ def adapter_tensors(backbone: Adaptable) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def set_adapters(backbone: Adaptable, tensors: Mapping[str, Tensor]) -> None:
+    """Give the adapters that `add_adapters` put in the values of others, to go on tuning from there.
+
+    Args:
+        backbone: Changed in place.
+        tensors: As `adapter_tensors` returns them.
+
+    Raises:
+        CheckpointError: A tensor is missing or has another shape, or is of a place without an adapter.
+    """
+    own = adapter_tensors(backbone)
+    for name in sorted(own.keys() | tensors.keys()):
+        found, expected = (None if name not in held else list(held[name].shape) for held in (tensors, own))
+        if found != expected:
+            raise CheckpointError(f"adapter tensor {name!r} is {found}; expected {expected}.")
+    for name, value in backbone.named_parameters():
+        if match := _PEFT_NAME.fullmatch(name):
+            value.copy_(tensors[f"{match['module']}.{match['part']}"])
+
+
+@torch.no_grad()
 def merge_adapters(backbone: Adaptable, tensors: Mapping[str, Tensor], *, alpha: int) -> None:
     """Add adapters to the weights for good: W + alpha / rank * B A, summed in fp32.
 

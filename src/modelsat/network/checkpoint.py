@@ -3,6 +3,7 @@
 Everything read is checked: format version, backbone identity, shapes and ranges; an error names the file and the field.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -168,6 +169,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         margin=form.margin,
         tuning=form.tuning,
     )
+
+
+def weights_digest(folder: Path) -> str:
+    """Short hash of a checkpoint's weights, which tells it from others."""
+    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
 
 
 def imitation_of(checkpoint: Checkpoint, folder: Path) -> tuple[FloatArray, FloatArray]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from modelsat.errors import DataError
+from modelsat.network.checkpoint import shipped_folder
 from modelsat.routing.scorer import Scorer
 
 Engine = Literal["accurate", "fast", "fastest", "cascade"]
@@ -47,6 +48,15 @@ def load_tuned(checkpoint: Path | None = None, *, engine: str = "accurate", runt
 def shipped_student(name: str) -> Path:
     """Folder of a student that comes with the package: "fast" or "fastest"."""
     return Path(str(files("modelsat") / "assets" / "students" / name))
+
+
+def checkpoint_folder(name: str) -> Path:
+    """A checkpoint by its folder, or one that comes with the package by its engine: accurate, fast or fastest."""
+    shipped = {
+        "accurate": shipped_folder(),
+        **{student: shipped_student(student) for student in ("fast", "fastest")},
+    }
+    return shipped.get(name, Path(name))
 
 
 def load_cascade(student: Path, teacher: Path | None, *, runtime: str = "auto") -> Scorer:

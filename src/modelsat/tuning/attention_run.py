@@ -60,6 +60,7 @@ class ExamAttentionRun(Run[Backbone]):
             head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
             # Stage 1 reads pooled states, which are cached with options only.
             stem_share=0.0 if stage == 1 else self.recipe.stem_share,
+            lessons=self.lessons,
         )
 
     @torch.no_grad()

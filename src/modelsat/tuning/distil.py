@@ -23,12 +23,12 @@ from modelsat.network.exam_scorer import lead
 from modelsat.network.sat import card_tensors
 from modelsat.network.student import CutEncoder, StudentNetwork
 from modelsat.tuning.dataset import TuningData
-from modelsat.tuning.objectives import Learnt, combined_loss, parameter_groups, tuned_tensors
+from modelsat.tuning.objectives import Learnt, parameter_groups, taught_loss, tuned_tensors
 from modelsat.tuning.precision import backbone_precision, full_precision
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.run import Progress, Run
 from modelsat.tuning.samples import draw_candidates
-from modelsat.tuning.teacher import Teacher
+from modelsat.tuning.teacher import Lessons, Teacher
 from modelsat.tuning.trainer import Log
 from modelsat.types import FloatArray
 
@@ -45,18 +45,11 @@ class DistillationRecipe(Recipe):
     """Settings of a distillation. A student with adapters is tuned in stage 2 alone, one without in stage 1 alone.
 
     Attributes:
-        teacher: Hash of the teacher's weights.
-        outcome_share: Share of what happened in the target, where it is known; the rest is the teacher's probability.
         imitation_weight: Weight of one minus the cosine between imitated and true sentence embedding.
-        gap_weight: Weight of squared differences to the teacher's logits, each instruction's mean taken off: who is
-            better than whom.
         asked_share: Share of validation decisions that a cascade shall hand to the teacher.
     """
 
-    teacher: str
-    outcome_share: float = 0.3
     imitation_weight: float = 0.5
-    gap_weight: float = 0.5
     asked_share: float = 0.15
 
 
@@ -67,8 +60,8 @@ class DistillationObjective:
         network: The student's head.
         encoder: Its cut encoder, with adapters or without.
         tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
-        teacher: Judges.
-        readings: The teacher's, [instruction, pooled + text].
+        lessons: What the teacher says of the instructions.
+        embeddings: Sentence embeddings of the instructions, [instruction, text].
         learnt: Outcomes where they are known, and the cards.
         recipe: Settings.
         head_rate: Learning rate of the head.
@@ -80,14 +73,14 @@ class DistillationObjective:
         encoder: CutEncoder,
         *,
         tokens: Mapping[bool, list[list[int]]],
-        teacher: Teacher,
-        readings: FloatArray,
+        lessons: Lessons,
+        embeddings: FloatArray,
         learnt: Learnt,
         recipe: DistillationRecipe,
         head_rate: float,
     ) -> None:
         self.network, self.encoder, self.tokens = network, encoder, tokens
-        self.teacher, self.readings, self.learnt = teacher, readings, learnt
+        self.lessons, self.embeddings, self.learnt = lessons, embeddings, learnt
         self.recipe, self.head_rate = recipe, head_rate
         self.lengths = np.array([len(ids) for ids in tokens[False]])
 
@@ -114,10 +107,8 @@ class DistillationObjective:
             virtual=recipe.virtual,
             rng=rng,
         )
-        said = self.teacher.probabilities(self.readings[rows], drawn.cards)
+        said = self.lessons.probabilities(rows, drawn.cards)
         happened = drawn.scores(learnt.scores[rows], learnt.categories[rows])
-        share = recipe.outcome_share
-        target = np.where(np.isnan(happened), said, (1 - share) * said + share * happened).astype(np.float32)
         cards = CardTensors(
             levels=torch.from_numpy(drawn.cards.levels),
             residuals=torch.from_numpy(drawn.cards.residuals),
@@ -126,15 +117,11 @@ class DistillationObjective:
         )
         with full_precision():
             text = self.network.imitate(pooled)
-            true = torch.from_numpy(self.teacher.embeddings(self.readings[rows]))
+            true = torch.from_numpy(self.embeddings[rows])
             unlike = 1.0 - nn.functional.cosine_similarity(text, true, dim=-1).mean()
             base, attended, _ = self.network(pooled, text, cards)
-            logits = base + attended
-            gaps = _centred(logits) - _centred(torch.logit(torch.from_numpy(said), eps=1e-4))
-            gap = gaps.square().mean()
-            loss, parts = combined_loss(logits, target, drawn.cards.levels, recipe, rng)
-        loss = loss + recipe.imitation_weight * unlike + recipe.gap_weight * gap
-        return loss, {**parts, "imitation_loss": unlike.item(), "gap_loss": gap.item()}
+            loss, parts = taught_loss(base + attended, said, happened, drawn.cards.levels, recipe, rng)
+        return loss + recipe.imitation_weight * unlike, {**parts, "imitation_loss": unlike.item()}
 
 
 class DistillationRun(Run[CutEncoder]):
@@ -167,7 +154,14 @@ class DistillationRun(Run[CutEncoder]):
     ) -> None:
         self.teacher, self.zoos, self.lesson = teacher, zoos, recipe
         super().__init__(
-            data, config=config, recipe=recipe, folder=folder, log=log, progress=progress, notes=notes
+            data,
+            config=config,
+            recipe=recipe,
+            folder=folder,
+            log=log,
+            progress=progress,
+            notes=notes,
+            teachers=[teacher],
         )
 
     def load(self) -> CutEncoder:
@@ -177,7 +171,6 @@ class DistillationRun(Run[CutEncoder]):
     def prepare(self) -> None:
         """See `Run`."""
         torch.manual_seed(self.recipe.seed)
-        self.readings = self.teacher.read(self.data.tuning.texts(), progress=self.progress)
         self.network = StudentNetwork(
             hidden=self.backbone.hidden_size,
             item_embeddings=torch.from_numpy(self.teacher.scorer.head.item_embeddings),
@@ -194,8 +187,8 @@ class DistillationRun(Run[CutEncoder]):
                 False: self._tokens(self.data.tuning.texts()),
                 True: self._tokens(self.data.tuning.stems()),
             },
-            teacher=self.teacher,
-            readings=self.readings,
+            lessons=self.lessons,
+            embeddings=self.lessons.embeddings(),
             learnt=self.learnt(),
             recipe=self.lesson,
             head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
@@ -268,8 +261,3 @@ def fit_margin(logits: FloatArray, zoos: Sequence[NDArray[np.intp]], *, share: f
         share: Of decisions that a cascade hands to the teacher.
     """
     return float(np.quantile(np.concatenate([lead(logits[:, columns]) for columns in zoos]), share))
-
-
-def _centred(logits: Tensor) -> Tensor:
-    """Logits with each instruction's mean over candidates taken off."""
-    return logits - logits.mean(-1, keepdim=True)

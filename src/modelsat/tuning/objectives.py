@@ -19,6 +19,7 @@ from modelsat.tuning.losses import homogeneous_loss, outcome_loss, ranking_loss
 from modelsat.tuning.precision import full_precision
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.samples import draw_candidates, homogeneous_groups, pair_weights
+from modelsat.tuning.teacher import Lessons
 from modelsat.types import FloatArray
 
 # Rows and whether options are dropped -> pooled states and sentence embeddings.
@@ -63,6 +64,7 @@ class ExamAttentionObjective:
         recipe: Settings.
         head_rate: Learning rate of the head.
         stem_share: Share of steps without options.
+        lessons: What teachers say of the same instructions.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ExamAttentionObjective:
         recipe: Recipe,
         head_rate: float,
         stem_share: float,
+        lessons: Lessons,
     ) -> None:
         self.network = network
         self.backbone = backbone
@@ -85,6 +88,7 @@ class ExamAttentionObjective:
         self.recipe = recipe
         self.head_rate = head_rate
         self.stem_share = stem_share
+        self.lessons = lessons
 
     def groups(self) -> list[dict[str, Any]]:
         """See `Objective`."""
@@ -117,7 +121,11 @@ class ExamAttentionObjective:
         with full_precision():
             base, attended, _ = self.network(pooled.float(), text, cards)
             # Each head learns by itself; only their scores are averaged.
-            return combined_loss(base + attended, scores, drawn.cards.levels, self.recipe, rng)
+            logits = base + attended
+            if not self.lessons:
+                return combined_loss(logits, scores, drawn.cards.levels, self.recipe, rng)
+            said = self.lessons.probabilities(rows, drawn.cards)
+            return taught_loss(logits, said, scores, drawn.cards.levels, self.recipe, rng)
 
 
 class PromptedObjective:
@@ -203,6 +211,37 @@ def combined_loss(
         "outcome_loss": outcome.item(),
         "ranking_loss": ranking.item(),
     }
+
+
+def taught_loss(
+    logits: Tensor,
+    said: FloatArray,
+    happened: FloatArray,
+    levels: FloatArray,
+    recipe: Recipe,
+    rng: np.random.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    """The recipe's loss where teachers speak: on a mixture of what they say and what happened, and on who is better.
+
+    Args:
+        logits: [head, instruction, candidate].
+        said: [instruction, candidate] the teachers' Pr("Yes").
+        happened: [instruction, candidate] scores; NaN where unknown, and there the teachers alone count.
+        levels: [candidate] standardised.
+        recipe: Which loss, which weights.
+        rng: Draws homogeneous groups.
+    """
+    share = recipe.outcome_share
+    target = np.where(np.isnan(happened), said, (1 - share) * said + share * happened).astype(np.float32)
+    loss, parts = combined_loss(logits, target, levels, recipe, rng)
+    gaps = _centred(logits) - _centred(torch.logit(torch.from_numpy(said), eps=1e-4))
+    gap = gaps.square().mean()
+    return loss + recipe.gap_weight * gap, {**parts, "gap_loss": gap.item()}
+
+
+def _centred(logits: Tensor) -> Tensor:
+    """Logits with each instruction's mean over candidates taken off."""
+    return logits - logits.mean(-1, keepdim=True)
 
 
 def parameter_groups(

@@ -34,6 +34,11 @@ class Recipe:
         weight_decay: Of both stages.
         warmup: Share of steps in which the learning rate rises.
         clip: Largest norm of a gradient.
+        start: Hash of the weights that tuning goes on from; empty where it starts anew.
+        teachers: Hashes of the weights of routers whose judgements are learnt too.
+        outcome_share: Share of what happened in the target, where it is known; the rest is what the teachers say.
+        gap_weight: Weight of squared differences to the teachers' logits, each instruction's mean taken off: who is
+            better than whom.
     """
 
     seed: int = 0
@@ -54,6 +59,10 @@ class Recipe:
     weight_decay: float = 0.02
     warmup: float = 0.05
     clip: float = 1.0
+    start: str = ""
+    teachers: tuple[str, ...] = ()
+    outcome_share: float = 0.3
+    gap_weight: float = 0.5
 
     def __post_init__(self) -> None:
         if self.loss not in ("listwise", "homogeneous"):
@@ -63,6 +72,6 @@ class Recipe:
         for name in ("stage1_batch", "stage2_batch"):
             if getattr(self, name) < 1:
                 raise DataError(f"recipe: {name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("stem_share", "warmup"):
+        for name in ("stem_share", "warmup", "outcome_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise DataError(f"recipe: {name} is {getattr(self, name)}; expected a number from 0 to 1.")

@@ -3,18 +3,20 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor
 
-from modelsat.errors import DataError
-from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.errors import CheckpointError, DataError
+from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters, set_adapters
 from modelsat.network.cards import encode_profiles, measure_exam
-from modelsat.network.checkpoint import Checkpoint, save_checkpoint
+from modelsat.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
 from modelsat.network.config import NetworkConfig
 from modelsat.network.encoder import load_encoder
 from modelsat.network.weights import cache_folder
@@ -22,6 +24,7 @@ from modelsat.tuning.calibrate import fit_calibration, log_loss
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.objectives import Learnt
 from modelsat.tuning.recipe import Recipe
+from modelsat.tuning.teacher import Lessons, Teacher
 from modelsat.tuning.trainer import Log, Objective, Trainer
 from modelsat.types import FloatArray
 
@@ -40,9 +43,12 @@ class Run(ABC, Generic[Carrier]):
         log: Called with one record per logged step and per validation.
         progress: Called with (what, done, in all) during preparation.
         notes: Stored with the checkpoint.
+        start: Folder of a checkpoint of the same parts to go on from; with adapters, stage 1 is left out.
+        teachers: Routers whose judgements are learnt too.
 
     Raises:
-        DataError: The folder holds a run with other settings or other data.
+        CheckpointError: The checkpoint to go on from is damaged or of other parts.
+        DataError: The folder holds a run with other settings or other data, or a teacher was tuned with another exam.
     """
 
     def __init__(
@@ -55,17 +61,33 @@ class Run(ABC, Generic[Carrier]):
         log: Log,
         progress: Progress,
         notes: Mapping[str, Any],
+        start: Path | None = None,
+        teachers: Sequence[Teacher] = (),
     ) -> None:
+        self.start = load_checkpoint(start) if start else None
+        if self.start:
+            _check_alike(self.start, config, data.exam)
+        recipe = replace(
+            recipe,
+            start=weights_digest(start) if start else "",
+            teachers=tuple(teacher.digest for teacher in teachers),
+        )
         _claim(folder, data, config, recipe)
         self.data, self.config, self.recipe, self.folder = data, config, recipe, folder
         self.log, self.progress, self.notes = log, progress, notes
-        self.statistics = measure_exam(data.exam, data.tuning.profiles)
+        # A tuned head knows the exam's difficulties and levels as they were measured then.
+        self.statistics = (
+            self.start.statistics if self.start else measure_exam(data.exam, data.tuning.profiles)
+        )
         self.backbone = self.load()
         self.identity = self.backbone.identity()
         self.encoder = load_encoder(config.text_encoder)
         self.cache = cache_folder() / "tuning" / f"{self.identity[:16]}-{config.tokens}"
         self.checkpoint = folder / "checkpoint"
+        self.lessons = Lessons(teachers, data.tuning.texts(), exam=data.exam, progress=progress)
         self.prepare()
+        if self.start:
+            self._take_over(self.start)
 
     @abstractmethod
     def load(self) -> Carrier:
@@ -99,7 +121,9 @@ class Run(ABC, Generic[Carrier]):
         """Run both stages; returns the checkpoint's folder."""
         recipe = self.recipe
         trainer = Trainer(recipe, folder=self.folder, log=self.log)
-        stages = [(1, recipe.stage1_epochs, recipe.stage1_batch)]
+        stages = []
+        if not (self.start and self.config.lora_rank):  # else the head would unlearn the adapters
+            stages.append((1, recipe.stage1_epochs, recipe.stage1_batch))
         if self.config.lora_rank:
             stages.append((2, recipe.stage2_epochs, recipe.stage2_batch))
         for stage, epochs, batch in stages:
@@ -112,6 +136,10 @@ class Run(ABC, Generic[Carrier]):
                     alpha=self.config.lora_alpha,
                     start_layer=self.config.frozen_layers,
                 )
+                if self.start and self.start.adapters:  # chosen after stage 1, it has none
+                    set_adapters(self.backbone, _as_tensors(self.start.adapters))
+            if self.start and self._best_so_far() == float("inf"):
+                self._validate(stage, 0)
             trainer.run(
                 self.objective(stage),
                 stage=stage,
@@ -120,6 +148,17 @@ class Run(ABC, Generic[Carrier]):
                 after_epoch=partial(self._validate, stage),
             )
         return self.checkpoint
+
+    @torch.no_grad()
+    def _take_over(self, start: Checkpoint) -> None:
+        """What another run tuned besides the adapters, which are added later."""
+        stored = _as_tensors(start.head)
+        for name, value in self.head_tensors().items():
+            if name not in stored or stored[name].shape != value.shape:
+                raise CheckpointError(
+                    f"the checkpoint to go on from: tensor 'head.{name}' is missing or of another shape."
+                )
+            value.copy_(stored[name])
 
     def learnt(self) -> Learnt:
         """Who solved what, with the cards of the seen candidates."""
@@ -181,6 +220,26 @@ class Run(ABC, Generic[Carrier]):
         )
 
 
+def _check_alike(start: Checkpoint, config: NetworkConfig, exam: AptitudeTest) -> None:
+    """Refuse to go on from a checkpoint of other parts or another exam."""
+    if start.config != config:
+        ours, theirs = asdict(config), asdict(start.config)
+        name = next(name for name in ours if ours[name] != theirs[name])
+        raise CheckpointError(
+            f"the checkpoint to go on from has {name} {theirs[name]!r}; give this run, which has {ours[name]!r}, "
+            "the same."
+        )
+    if start.statistics.exam_hash != exam.hash:
+        raise CheckpointError(
+            f"the checkpoint to go on from was tuned with the exam {start.statistics.exam_hash}; this run is with "
+            f"{exam.name}, {exam.hash}."
+        )
+
+
+def _as_tensors(arrays: Mapping[str, FloatArray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
 def _claim(folder: Path, data: TuningData, config: NetworkConfig, recipe: Recipe) -> None:
     """Note in a folder which run it belongs to: going on with another run's state would mix the two."""
     seen = [
@@ -189,7 +248,7 @@ def _claim(folder: Path, data: TuningData, config: NetworkConfig, recipe: Recipe
         *(profile.candidate for part in (data.tuning, data.validation) for profile in part.profiles),
     ]
     digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
-    claim = {**asdict(config), **asdict(recipe), "data": digest}
+    claim = json.loads(json.dumps({**asdict(config), **asdict(recipe), "data": digest}))
     path = folder / "run.json"
     if path.exists():
         known = json.loads(path.read_text("utf-8"))

@@ -1,14 +1,18 @@
-"""A tuned router as a teacher: it reads every instruction once, and then judges any candidates at next to no cost."""
+"""Tuned routers as teachers: they read every instruction once, and then judge any candidates at next to no cost."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import expit, logit
 
-from modelsat.errors import LayoutError
+from modelsat.capability.aptitude import AptitudeTest
+from modelsat.errors import DataError, LayoutError
 from modelsat.network.cards import CardBatch
-from modelsat.network.checkpoint import WEIGHTS_FILE
+from modelsat.network.checkpoint import weights_digest
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
@@ -21,6 +25,7 @@ from modelsat.types import FloatArray
 
 Progress = Callable[[str, int, int], None]
 _CHUNK = 128
+_LEAST = 1e-6
 
 
 class Teacher:
@@ -39,7 +44,7 @@ class Teacher:
         if not isinstance(scorer, ExamAttentionScorer):
             raise LayoutError(f"{folder}: only a router of layout exam_attention can teach a student.")
         self.scorer = scorer
-        self.digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+        self.digest = weights_digest(folder)
         self._cache = StateCache(cache_folder() / "tuning" / f"readings-{self.digest}")
 
     def read(self, texts: Sequence[str], *, progress: Progress) -> FloatArray:
@@ -70,6 +75,55 @@ class Teacher:
         """
         base, attended, _ = self.scorer.head(readings, cards)
         return self.scorer.calibration.probabilities((base + attended).mean(0))
+
+
+class Lessons:
+    """What teachers say together of some instructions: the mean of their calibrated logits. False where none teaches.
+
+    Args:
+        teachers: Any number.
+        texts: The instructions.
+        exam: Of the cards that will be judged.
+        progress: Called with (what, done, in all).
+
+    Raises:
+        DataError: A teacher was tuned with another exam.
+    """
+
+    def __init__(
+        self, teachers: Sequence[Teacher], texts: Sequence[str], *, exam: AptitudeTest, progress: Progress
+    ) -> None:
+        for teacher in teachers:
+            if teacher.scorer.statistics.exam_hash != exam.hash:
+                raise DataError(
+                    f"teacher {teacher.digest} was tuned with the exam {teacher.scorer.statistics.exam_hash}; "
+                    f"tuning is with {exam.name}, {exam.hash}."
+                )
+        self._teachers = tuple(teachers)
+        self._readings = tuple(teacher.read(texts, progress=progress) for teacher in teachers)
+
+    def __len__(self) -> int:
+        return len(self._teachers)
+
+    def embeddings(self) -> FloatArray:
+        """Sentence embeddings of the instructions, [instruction, text], as the first teacher read them."""
+        return self._teachers[0].embeddings(self._readings[0])
+
+    def probabilities(self, rows: NDArray[np.intp], cards: CardBatch) -> FloatArray:
+        """Pr("Yes"), [row, candidate].
+
+        Args:
+            rows: Which instructions.
+            cards: Any candidates, in the exam that the teachers were tuned with.
+        """
+        said = np.stack(
+            [
+                teacher.probabilities(readings[rows], cards)
+                for teacher, readings in zip(self._teachers, self._readings, strict=True)
+            ]
+        )
+        mean: FloatArray = expit(logit(np.clip(said, _LEAST, 1 - _LEAST)).mean(0))
+        return mean
 
 
 def _through_cache(encoder: TextEncoder) -> Embed:

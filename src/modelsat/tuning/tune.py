@@ -1,16 +1,19 @@
 """From outcomes to a checkpoint: prepare, stage 1, stage 2, choose on validation, calibrate, write."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from modelsat.errors import LayoutError
 from modelsat.network.config import NetworkConfig
 from modelsat.tuning.attention_run import ExamAttentionRun
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.prompted_run import PromptedRun
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.run import Progress
+from modelsat.tuning.teacher import Teacher
 from modelsat.tuning.trainer import Log
 
 
@@ -23,6 +26,8 @@ def tune(
     log: Log,
     progress: Progress,
     notes: dict[str, Any],
+    start: Path | None = None,
+    teachers: Sequence[Teacher] = (),
 ) -> Path:
     """Tune a router and write its checkpoint.
 
@@ -34,12 +39,29 @@ def tune(
         log: Called with one record per logged step and per validation.
         progress: Called with (what, done, in all) during preparation.
         notes: Stored with the checkpoint: data, exam.
+        start: Folder of a checkpoint to go on from.
+        teachers: Routers whose judgements are learnt too; of layout exam_attention, as is what they teach.
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        CheckpointError: The checkpoint to go on from is damaged or of other parts.
+        DataError: The folder holds another run, or a teacher was tuned with another exam.
+        LayoutError: The layout takes no teachers.
     """
     torch.manual_seed(recipe.seed)
+    if teachers and config.layout != "exam_attention":
+        raise LayoutError(f"layout {config.layout} learns from outcomes alone; leave the teachers out.")
     kind = ExamAttentionRun if config.layout == "exam_attention" else PromptedRun
     return kind(
-        data, config=config, recipe=recipe, folder=folder, log=log, progress=progress, notes=notes
+        data,
+        config=config,
+        recipe=recipe,
+        folder=folder,
+        log=log,
+        progress=progress,
+        notes=notes,
+        start=start,
+        teachers=teachers,
     ).tune()
