@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from safetensors.torch import load_file, save_file
 
 from modelsat.errors import CheckpointError
@@ -16,10 +19,12 @@ from modelsat.network.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Calibration,
+    halved,
     load_checkpoint,
     save_checkpoint,
 )
 from modelsat.network.load import load_scorer
+from modelsat.types import FloatArray
 
 from .conftest import save_backbone, save_encoder
 from .small_router import save_router
@@ -41,6 +46,23 @@ def whole(parts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "router")
+
+
+@given(arrays(np.float32, 5, elements=st.floats(-(2.0**60), 2.0**60, width=32)))
+def test_half_precision_costs_a_thousandth_at_most(value: FloatArray) -> None:
+    np.testing.assert_allclose(halved(value).astype(np.float32), value, rtol=1e-3, atol=1e-6)
+
+
+def test_weights_are_stored_in_half_precision(folder: Path) -> None:
+    before = load_checkpoint(folder)
+    assert {
+        str(value.dtype) for name, value in load_file(folder / WEIGHTS_FILE).items() if "adapter" in name
+    } == {"torch.float16"}
+    save_checkpoint(before, folder)  # once halved, nothing more is lost
+    after = load_checkpoint(folder)
+    for name, value in before.head.items():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(after.head[name], value)
 
 
 def edit_config(folder: Path, field: str, value: Any) -> None:

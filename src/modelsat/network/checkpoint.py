@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -98,11 +99,11 @@ def shipped_folder() -> Path:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a checkpoint; the weights first, so that a folder with a config is complete."""
+    """Write a checkpoint, weights in half precision; these first, so that a folder with a config is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"head.{name}": value for name, value in checkpoint.head.items()}
-    tensors |= {f"adapter.{name}": value for name, value in checkpoint.adapters.items()}
-    tensors |= {f"imitation.{name}": value for name, value in checkpoint.imitation.items()}
+    tensors = {f"head.{name}": halved(value) for name, value in checkpoint.head.items()}
+    tensors |= {f"adapter.{name}": halved(value) for name, value in checkpoint.adapters.items()}
+    tensors |= {f"imitation.{name}": halved(value) for name, value in checkpoint.imitation.items()}
     tensors["exam.difficulty"] = checkpoint.statistics.difficulty
     tensors["exam.bias"] = checkpoint.statistics.bias
     # safetensors stores memory as it lies: a transposed view must be laid out first.
@@ -125,6 +126,13 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         "tuning": dict(checkpoint.tuning),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def halved(value: FloatArray) -> NDArray[np.floating]:
+    """An array in half precision, where that keeps every entry to a thousandth; else as it is."""
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    return half if np.allclose(half, value, rtol=1e-3, atol=1e-6) else value
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
