@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TaskResult,
     )
 
-__version__ = "0.2.1"
+__version__ = "0.3.0"
 
 __all__ = [
     "AptitudeTest",
