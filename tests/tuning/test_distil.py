@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelsat.errors import DataError, LayoutError
-from modelsat.network.checkpoint import load_checkpoint
+from modelsat.network.checkpoint import load_checkpoint, weights_digest
 from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.exam_scorer import ExamAttentionScorer, lead
 from modelsat.network.load import load_scorer
@@ -66,12 +66,12 @@ def distil(
     layers: int = 1,
     epochs: int = 1,
     data: TuningData | None = None,
+    more_teachers: tuple[Path, ...] = (),
     log: Callable[[Record], None] = lambda record: None,
 ) -> Path:
-    teacher = Teacher(teacher_folder)
     return DistillationRun(
         data or small.data(),
-        teacher=teacher,
+        teachers=[Teacher(folder) for folder in (teacher_folder, *more_teachers)],
         zoos={"two": ("all-round", "jurist"), "gone": ("nobody",)},
         config=NetworkConfig(
             backbone=str(small.encoder),
@@ -178,6 +178,14 @@ def test_instructions_without_outcomes_are_learnt_from(
     silent = replace(data, tuning=replace(data.tuning, scores=blank))
     folder = distil(small, teacher_folder, tmp_path / "run", data=silent, epochs=2)
     assert isinstance(load_scorer(folder), ExamAttentionScorer)
+
+
+def test_a_student_teaches_beside_its_teacher(small: Small, teacher_folder: Path, tmp_path: Path) -> None:
+    student = distil(small, teacher_folder, tmp_path / "student")
+    pair = distil(small, teacher_folder, tmp_path / "pair", more_teachers=(student,))
+    recipe = load_checkpoint(pair).tuning["recipe"]
+    assert recipe["teachers"] == [weights_digest(teacher_folder), weights_digest(student)]
+    assert isinstance(load_scorer(pair), ExamAttentionScorer)
 
 
 def test_only_exam_attention_teaches(small: Small, make_config: MakeConfig, tmp_path: Path) -> None:

@@ -21,14 +21,18 @@ def distil(
     ],
     splits: Annotated[Path | None, typer.Option(help="JSON file that says what tuning must not see.")] = None,
     teacher: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The teacher's checkpoint; the shipped one by default."),
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A teacher's checkpoint, or accurate, fast, fastest; repeatable (default: accurate).",
+            show_default=False,
+        ),
     ] = None,
-    exam: Annotated[str, typer.Option(help="The teacher's exam: 'core' or a blueprint file.")] = "core",
+    exam: Annotated[str, typer.Option(help="The teachers' exam: 'core' or a blueprint file.")] = "core",
     dataset: Annotated[list[str] | None, typer.Option(help="Dataset with outcomes; repeatable.")] = None,
     unlabelled: Annotated[
         list[str] | None,
-        typer.Option(help="Dataset whose instructions the teacher alone judges; repeatable."),
+        typer.Option(help="Dataset whose instructions the teachers alone judge; repeatable."),
     ] = None,
     layers: Annotated[
         int, typer.Option(min=0, help="Layers of the text encoder; 0: token embeddings alone.")
@@ -48,30 +52,30 @@ def distil(
     stem_share: Annotated[float, typer.Option(help="Share of steps without lettered options.")] = 0.3,
     asked_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of validation decisions that a cascade asks the teacher."),
+        typer.Option(min=0, max=1, help="Share of validation decisions that a cascade asks its teacher."),
     ] = 0.15,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Distil a tuned router into a student that reads with a small text encoder alone; chosen on validation."""
+    """Distil tuned routers into a student that reads with a small text encoder alone; chosen on validation."""
     import numpy as np
 
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+    from modelsat.network.checkpoint import load_checkpoint
     from modelsat.network.weights import require_torch
     from modelsat.records.splits import Splits, read_splits
     from modelsat.records.store import OutcomeDirectory
 
     require_torch()
     from modelsat.network.config import AttentionConfig, NetworkConfig
+    from modelsat.routing.engines import checkpoint_folder
     from modelsat.tuning.dataset import add_unlabelled, read_tuning_data
     from modelsat.tuning.distil import DistillationRecipe, DistillationRun
     from modelsat.tuning.teacher import Teacher
 
-    folder = teacher or shipped_folder()
-    master = Teacher(folder)
-    encoder = load_checkpoint(folder).config.text_encoder
+    folders = [checkpoint_folder(name) for name in teacher or ["accurate"]]
+    encoder = load_checkpoint(folders[0]).config.text_encoder
     held_out = read_splits(splits) if splits else Splits()
     directory, rng = OutcomeDirectory.load(outcomes), np.random.default_rng(seed)
     data = read_tuning_data(
@@ -87,7 +91,7 @@ def distil(
     with logging_to(output) as log:
         checkpoint = DistillationRun(
             data,
-            teacher=master,
+            teachers=[Teacher(folder) for folder in folders],
             zoos=held_out.zoos,
             config=NetworkConfig(
                 backbone=encoder,

@@ -1,7 +1,7 @@
-"""Distillation: a student of layout exam_attention learns what a tuned router says, and a share of what happened.
+"""Distillation: a student of layout exam_attention learns what tuned routers say, and a share of what happened.
 
-At every step the teacher judges the step's resampled and virtual candidates from what it read of the instructions once,
-so that it can be asked about more candidates and more instructions than there are outcomes for.
+At every step the teachers judge the step's resampled and virtual candidates from what they read of the instructions
+once, so that they can be asked about more candidates and more instructions than there are outcomes for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class DistillationObjective:
         network: The student's head.
         encoder: Its cut encoder, with adapters or without.
         tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
-        lessons: What the teacher says of the instructions.
+        lessons: What the teachers say of the instructions.
         embeddings: Sentence embeddings of the instructions, [instruction, text].
         learnt: Outcomes where they are known, and the cards.
         recipe: Settings.
@@ -129,7 +129,7 @@ class DistillationRun(Run[CutEncoder]):
 
     Args:
         data: What tuning may see; an instruction without outcomes is a row of NaN.
-        teacher: The tuned router.
+        teachers: At least one tuned router; the first lends its keys of exam items and its sentence embeddings.
         zoos: Candidates to choose among, for the cascade's margin; all of the validation part where there is none.
         config: The student's parts: its backbone is its text encoder.
         recipe: Settings.
@@ -143,7 +143,7 @@ class DistillationRun(Run[CutEncoder]):
         self,
         data: TuningData,
         *,
-        teacher: Teacher,
+        teachers: Sequence[Teacher],
         zoos: Mapping[str, tuple[str, ...]],
         config: NetworkConfig,
         recipe: DistillationRecipe,
@@ -152,7 +152,7 @@ class DistillationRun(Run[CutEncoder]):
         progress: Progress,
         notes: Mapping[str, Any],
     ) -> None:
-        self.teacher, self.zoos, self.lesson = teacher, zoos, recipe
+        self.teachers, self.zoos, self.lesson = teachers, zoos, recipe
         super().__init__(
             data,
             config=config,
@@ -161,7 +161,7 @@ class DistillationRun(Run[CutEncoder]):
             log=log,
             progress=progress,
             notes=notes,
-            teachers=[teacher],
+            teachers=teachers,
         )
 
     def load(self) -> CutEncoder:
@@ -173,7 +173,7 @@ class DistillationRun(Run[CutEncoder]):
         torch.manual_seed(self.recipe.seed)
         self.network = StudentNetwork(
             hidden=self.backbone.hidden_size,
-            item_embeddings=torch.from_numpy(self.teacher.scorer.head.item_embeddings),
+            item_embeddings=torch.from_numpy(self.teachers[0].scorer.head.item_embeddings),
             config=self.config,
         )
         self.validation_cards = encode_profiles(self.data.validation.profiles, self.statistics)
