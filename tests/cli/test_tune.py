@@ -82,6 +82,7 @@ def test_a_run_writes_a_checkpoint_and_a_log(arguments: list[str], tmp_path: Pat
         (["--teacher", "nowhere"], "nowhere/config.json: not found"),
         (["--teacher", "fastest"], "was tuned with the exam 66364839d8362d7d; tuning is with toy"),
         (["--unlabelled", "toy"], "--unlabelled needs a --teacher"),
+        (["--stage1-epochs", "0", "--stage2-epochs", "0"], "no stage is left to run"),
         (["--outcome-share", "2"], "outcome_share is 2.0"),
     ],
 )

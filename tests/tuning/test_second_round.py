@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from modelsat.errors import CheckpointError, DataError, LayoutError
 from modelsat.network.cards import encode_profiles
-from modelsat.network.checkpoint import load_checkpoint, weights_digest
+from modelsat.network.checkpoint import load_checkpoint, save_checkpoint, weights_digest
 from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.load import load_scorer
 from modelsat.tuning.dataset import TuningData
@@ -102,6 +102,16 @@ def test_a_checkpoint_of_another_exam_is_refused(
     other = replace(data, exam=replace(data.exam, tasks=data.exam.tasks[:-1]))
     with pytest.raises(CheckpointError, match="to go on from was tuned with the exam"):
         run(other, config, tmp_path / "second", start=first)
+
+
+def test_a_checkpoint_of_other_weights_is_refused(
+    small: Small, config: NetworkConfig, first: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(first)
+    other = tmp_path / "other"
+    save_checkpoint(replace(checkpoint, backbone_identity="f" * 64), other)
+    with pytest.raises(CheckpointError, match="belongs to weights ffffffffffff"):
+        run(small.data(), config, tmp_path / "second", start=other)
 
 
 def test_who_teaches_is_learnt_where_nothing_else_is_known(

@@ -118,17 +118,16 @@ class Run(ABC, Generic[Carrier]):
         return checkpoint
 
     def tune(self) -> Path:
-        """Run both stages; returns the checkpoint's folder."""
-        recipe = self.recipe
-        trainer = Trainer(recipe, folder=self.folder, log=self.log)
-        stages = []
-        if not (self.start and self.config.lora_rank):  # else the head would unlearn the adapters
-            stages.append((1, recipe.stage1_epochs, recipe.stage1_batch))
-        if self.config.lora_rank:
-            stages.append((2, recipe.stage2_epochs, recipe.stage2_batch))
+        """Run the stages; returns the checkpoint's folder.
+
+        Raises:
+            DataError: No stage is left to run.
+        """
+        trainer = Trainer(self.recipe, folder=self.folder, log=self.log)
+        stages = self._stages()
+        if not stages:
+            raise DataError("no stage is left to run; give the stages more than 0 epochs.")
         for stage, epochs, batch in stages:
-            if epochs == 0:
-                continue
             if stage == 2:
                 add_adapters(
                     self.backbone,
@@ -149,9 +148,24 @@ class Run(ABC, Generic[Carrier]):
             )
         return self.checkpoint
 
+    def _stages(self) -> list[tuple[int, int, int]]:
+        """Stages to run, with their epochs and instructions per step."""
+        recipe = self.recipe
+        stages = []
+        if not (self.start and self.config.lora_rank):  # else the head would unlearn the adapters
+            stages.append((1, recipe.stage1_epochs, recipe.stage1_batch))
+        if self.config.lora_rank:
+            stages.append((2, recipe.stage2_epochs, recipe.stage2_batch))
+        return [stage for stage in stages if stage[1] > 0]
+
     @torch.no_grad()
     def _take_over(self, start: Checkpoint) -> None:
         """What another run tuned besides the adapters, which are added later."""
+        if start.backbone_identity != self.identity:
+            raise CheckpointError(
+                f"the checkpoint to go on from belongs to weights {start.backbone_identity[:12]}...; those of "
+                f"{self.backbone.name} here are {self.identity[:12]}..."
+            )
         stored = _as_tensors(start.head)
         for name, value in self.head_tensors().items():
             if name not in stored or stored[name].shape != value.shape:
