@@ -65,7 +65,7 @@ def test_the_table_says_whether_bars_are_met_and_the_file_says_the_same(tmp_path
 def test_an_unknown_part_is_one_sentence() -> None:
     result = runner.invoke(app, ["bench", "speed", "--part", "luck"])
     assert result.exit_code == 1
-    assert "error: --part is 'luck'; expected processes, engine, route, rivals, layouts." in result.output
+    assert "error: --part is 'luck'; expected processes, layouts, engine, route, rivals." in result.output
 
 
 def test_a_router_that_the_engine_cannot_run_is_one_sentence(

@@ -17,7 +17,8 @@ from modelsat.bench.timing import machine, versions
 from modelsat.engine.cores import usable_cores
 from modelsat.network.weights import require_torch
 
-Part = Literal["processes", "engine", "route", "rivals", "layouts"]
+# In this order: what ran before costs a later part, the many small products of `layouts` most of all.
+Part = Literal["processes", "layouts", "engine", "route", "rivals"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Progress = Callable[[int, int], None]
 
@@ -47,10 +48,10 @@ def measure_speed(
     require_torch()
     runs: Mapping[Part, Callable[[int], list[Measure]]] = {
         "processes": measure_processes,
+        "layouts": _measure_layouts,
         "engine": measure_engine,
         "route": measure_route,
         "rivals": partial(measure_rivals, litellm=litellm),
-        "layouts": _measure_layouts,
     }
     # Before the work: afterwards the load would be this run's own.
     here = machine(usable_cores())

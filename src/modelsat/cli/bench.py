@@ -29,7 +29,7 @@ def speed(
         list[str] | None,
         typer.Option(
             "--part",
-            help="processes, engine, route, rivals or layouts; repeat for more (default: all).",
+            help="processes, layouts, engine, route or rivals; repeat for more (default: all).",
             show_default=False,
         ),
     ] = None,
