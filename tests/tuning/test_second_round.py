@@ -158,6 +158,14 @@ def test_a_teacher_of_another_exam_is_refused(
         Lessons([Teacher(first)], data.tuning.texts(), exam=other.exam, progress=lambda *done: None)
 
 
+def test_groups_of_solved_and_failed_take_no_teachers(
+    small: Small, config: NetworkConfig, first: Path, tmp_path: Path
+) -> None:
+    paper = replace(FIRST, loss="homogeneous")
+    with pytest.raises(DataError, match="teachers give probabilities"):
+        run(small.data(), config, tmp_path / "second", paper, teachers=[Teacher(first)])
+
+
 def test_layouts_with_a_prompt_take_no_teachers(
     small: Small, make_config: MakeConfig, first: Path, tmp_path: Path
 ) -> None:

@@ -70,24 +70,23 @@ def distil(
     require_torch()
     from modelsat.network.config import AttentionConfig, NetworkConfig
     from modelsat.routing.engines import checkpoint_folder
-    from modelsat.tuning.dataset import add_unlabelled, read_tuning_data
+    from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.distil import DistillationRecipe, DistillationRun
     from modelsat.tuning.teacher import Teacher
 
     folders = [checkpoint_folder(name) for name in teacher or ["accurate"]]
     encoder = load_checkpoint(folders[0]).config.text_encoder
     held_out = read_splits(splits) if splits else Splits()
-    directory, rng = OutcomeDirectory.load(outcomes), np.random.default_rng(seed)
     data = read_tuning_data(
-        directory, AptitudeTest.find(exam), splits=held_out, datasets=dataset, limit=limit, rng=rng
+        OutcomeDirectory.load(outcomes),
+        AptitudeTest.find(exam),
+        splits=held_out,
+        datasets=dataset,
+        unlabelled=unlabelled or (),
+        limit=limit,
+        rng=np.random.default_rng(seed),
     )
-    labelled = len(data.tuning.instructions)
-    data = add_unlabelled(data, directory, splits=held_out, datasets=unlabelled or (), limit=limit, rng=rng)
-    say(
-        f"{labelled} tuning instructions x {len(data.tuning.profiles)} candidates, "
-        f"{len(data.tuning.instructions) - labelled} more without outcomes, "
-        f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
-    )
+    say(data.summary())
     with logging_to(output) as log:
         checkpoint = DistillationRun(
             data,

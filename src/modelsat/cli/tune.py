@@ -116,7 +116,7 @@ def tune(
     require_torch()
     from modelsat.network.config import AttentionConfig, NetworkConfig
     from modelsat.routing.engines import checkpoint_folder
-    from modelsat.tuning.dataset import add_unlabelled, read_tuning_data
+    from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.recipe import Recipe
     from modelsat.tuning.teacher import Teacher
     from modelsat.tuning.tune import tune as run
@@ -149,19 +149,16 @@ def tune(
     )
     if unlabelled and not teacher:
         raise DataError("--unlabelled needs a --teacher, who judges these instructions.")
-    held_out = read_splits(splits) if splits else Splits()
-    directory, rng = OutcomeDirectory.load(outcomes), np.random.default_rng(seed)
     data = read_tuning_data(
-        directory, AptitudeTest.find(exam), splits=held_out, datasets=dataset, limit=limit, rng=rng
+        OutcomeDirectory.load(outcomes),
+        AptitudeTest.find(exam),
+        splits=read_splits(splits) if splits else Splits(),
+        datasets=dataset,
+        unlabelled=unlabelled or (),
+        limit=limit,
+        rng=np.random.default_rng(seed),
     )
-    labelled = len(data.tuning.instructions)
-    data = add_unlabelled(data, directory, splits=held_out, datasets=unlabelled or (), limit=limit, rng=rng)
-    unjudged = len(data.tuning.instructions) - labelled
-    say(
-        f"{labelled} tuning instructions x {len(data.tuning.profiles)} candidates, "
-        + (f"{unjudged} more without outcomes, " if unjudged else "")
-        + f"{len(data.validation.instructions)} validation instructions x {len(data.validation.profiles)} candidates"
-    )
+    say(data.summary())
     with logging_to(output) as log:
         checkpoint = run(
             data,

@@ -59,6 +59,16 @@ class TuningData:
     validation: Part
     held_out: NDArray[np.bool_]
 
+    def summary(self) -> str:
+        """How much there is, in words."""
+        silent = int(np.isnan(self.tuning.scores).all(1).sum())
+        labelled, judged = len(self.tuning.instructions) - silent, self.validation
+        return (
+            f"{labelled} tuning instructions x {len(self.tuning.profiles)} candidates, "
+            + (f"{silent} more without outcomes, " if silent else "")
+            + f"{len(judged.instructions)} validation instructions x {len(judged.profiles)} candidates"
+        )
+
     def item_categories(self) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
         """Categories of items [item] and of tuning instructions [instruction], and how many there are.
 
@@ -86,6 +96,7 @@ def read_tuning_data(
     *,
     splits: Splits,
     datasets: Sequence[str] | None = None,
+    unlabelled: Sequence[str] = (),
     limit: int | None = None,
     rng: np.random.Generator,
 ) -> TuningData:
@@ -96,7 +107,8 @@ def read_tuning_data(
         exam: Cards are graded on it.
         splits: What is held out.
         datasets: Datasets to tune on; the exam's by default.
-        limit: Use at most so many tuning and validation instructions each.
+        unlabelled: Datasets whose instructions are added without their outcomes; see `add_unlabelled`.
+        limit: Use at most so many tuning, validation and unlabelled instructions each.
         rng: For the limit.
 
     Raises:
@@ -135,13 +147,14 @@ def read_tuning_data(
             scores=chosen.scores,
             profiles=tuple(profiles[name] for name in candidates),
         )
-    return TuningData(
+    data = TuningData(
         exam=exam,
         item_texts=_item_texts(directory.instructions, exam),
         tuning=parts["tuning"],
         validation=parts["validation"],
         held_out=np.array([not held_out] * len(seen) + [True] * len(held_out), dtype=np.bool_),
     )
+    return add_unlabelled(data, directory, splits=splits, datasets=unlabelled, limit=limit, rng=rng)
 
 
 def add_unlabelled(
@@ -170,6 +183,8 @@ def add_unlabelled(
     Raises:
         DataError: A dataset is held out, or is not there.
     """
+    if not datasets:
+        return data
     there = {row.dataset for row in directory.instructions}
     for name in datasets:
         if name in splits.out_of_domain_datasets:

@@ -67,6 +67,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.loss not in ("listwise", "homogeneous"):
             raise DataError(f"recipe: loss is {self.loss!r}; expected 'listwise' or 'homogeneous'.")
+        if self.teachers and self.loss == "homogeneous":
+            raise DataError(
+                "recipe: loss is 'homogeneous', which sorts by solved and failed; teachers give probabilities. "
+                "Use 'listwise', or leave the teachers out."
+            )
         if self.group < 2:
             raise DataError(f"recipe: group is {self.group}; expected at least 2.")
         for name in ("stage1_batch", "stage2_batch"):
