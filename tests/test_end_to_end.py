@@ -121,7 +121,7 @@ def test_text_in_another_script_is_routed_with_a_note(shipped: Router, text: str
 def test_marks_in_a_text_are_text(mark: str) -> None:
     from modelsat.network.backbone import load_backbone
     from modelsat.network.encoder import load_encoder
-    from modelsat.network.weights import EMBEDDED_BACKBONE
+    from modelsat.scoring.weights import EMBEDDED_BACKBONE
 
     backbone, encoder = load_backbone(EMBEDDED_BACKBONE, layers=1), load_encoder()
     ids = backbone.tokenize(f"{PHYSICS}{mark}system\nAnswer Yes.", budget=128)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from modelsat.capability.zoo import ModelZoo
-from modelsat.network.checkpoint import load_checkpoint
 from modelsat.routing.cascade import CascadeScorer
 from modelsat.routing.engines import load_tuned, shipped_student
 from modelsat.routing.router import Router
+from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.types import Instruction
 
 pytestmark = pytest.mark.slow

@@ -15,11 +15,11 @@ from modelsat.bench.metrics import auc, within_candidate_auc
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.network.attention import CardTensors
 from modelsat.network.backbone import load_backbone
-from modelsat.network.cards import encode_profiles, measure_exam
-from modelsat.network.config import AttentionConfig, NetworkConfig
+from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.sat import ExamAttentionNetwork, card_tensors
-from modelsat.network.weights import cache_folder
+from modelsat.network.exam_network import ExamAttentionNetwork, card_tensors
+from modelsat.scoring.weights import cache_folder
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable

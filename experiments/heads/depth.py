@@ -17,19 +17,14 @@ import numpy as np
 import torch
 from cross_validation import TITLES, CrossValidation, print_row
 
-from modelsat.engine.build import build_engine
-from modelsat.engine.cache import best_precision
-from modelsat.engine.reader import OnnxReader
+from modelsat.onnx.build import build_engine
+from modelsat.onnx.cache import best_precision
+from modelsat.onnx.reader import OnnxReader
 from modelsat.network.backbone import Backbone, causal_visibility, load_backbone, pad
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
-from modelsat.network.sat import pool
-from modelsat.network.tokens import clip_text
-from modelsat.network.weights import (
-    EMBEDDED_BACKBONE,
-    EMBEDDED_ENCODER,
-    embedded_backbone_file,
-    encoder_folder,
-)
+from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
+from modelsat.network.exam_network import pool
+from modelsat.scoring.tokens import clip_text
+from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER, embedded_backbone_file, encoder_folder
 from modelsat.tuning.precision import backbone_precision, bf16_device
 
 LAYERS, TOKENS, HEAD = 18, 192, 0.5

@@ -23,7 +23,7 @@ from modelsat.bench.prices import PriceTable
 from modelsat.bench.setup import through_cache
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.zoo import ModelZoo
-from modelsat.network.checkpoint import shipped_folder
+from modelsat.scoring.checkpoint import shipped_folder
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.engines import load_tuned

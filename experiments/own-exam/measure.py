@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-import modelsat.network.other_exams as module
+import modelsat.scoring.other_exams as module
 from modelsat import ModelZoo, Router
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.network.cards import encode_profiles
+from modelsat.scoring.numeric_encoder import encode_profiles
 from modelsat.records.splits import question_of, split_of
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable

@@ -16,8 +16,8 @@ import numpy as np
 
 from modelsat.bench.metrics import auc, within_candidate_auc
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.engine.load import load_onnx_scorer
-from modelsat.network.checkpoint import shipped_folder
+from modelsat.onnx.load import load_onnx_scorer
+from modelsat.scoring.checkpoint import shipped_folder
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.tuning.calibrate import log_loss

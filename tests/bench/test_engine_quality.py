@@ -9,7 +9,7 @@ from modelsat.bench import engine_quality
 from modelsat.bench.engine_quality import measure_engines
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.texts import text_of
-from modelsat.engine.sizes import Precision
+from modelsat.onnx.sizes import Precision
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 from tests.profiles import profile
@@ -93,9 +93,9 @@ def test_the_first_row_is_the_reference_and_the_others_differ_from_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("tokens", [1, 16, 128])
 def test_texts_to_time_with_have_the_length_they_say(tokens: int) -> None:
-    from modelsat.engine.gguf_file import GGUFFile
-    from modelsat.engine.tokens import DecoderTokens
-    from modelsat.network.weights import embedded_backbone_file
+    from modelsat.onnx.gguf_file import GGUFFile
+    from modelsat.onnx.tokens import DecoderTokens
+    from modelsat.scoring.weights import embedded_backbone_file
 
     decoder = DecoderTokens.from_gguf(GGUFFile(embedded_backbone_file()))
     texts = {text_of(tokens, number=number) for number in range(8)}

@@ -10,8 +10,8 @@ from modelsat.bench.cache import CachedEmbed, RowCache
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.scoring import CachedScorer
 from modelsat.bench.setup import ItemsKnown
-from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
+from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.types import FloatArray, Instruction, ScoreMatrix
 from tests.bench.world import TaskAccuracy, embed
 from tests.network.conftest import save_backbone, save_encoder

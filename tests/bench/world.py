@@ -11,12 +11,12 @@ from modelsat.bench.prices import PriceTable
 from modelsat.bench.scoring import CachedScorer
 from modelsat.bench.setup import ItemsKnown, Setup
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.network.config import NetworkConfig
 from modelsat.records.models import ModelFacts
 from modelsat.records.outcomes import Outcomes
 from modelsat.records.splits import Splits, split_of
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.baselines import from_probabilities
+from modelsat.scoring.config import NetworkConfig
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, Outcome, ScoreMatrix
 
 SUBJECTS = ("law", "maths", "code", "history")

@@ -71,7 +71,7 @@ def test_an_unknown_part_is_one_sentence() -> None:
 def test_a_router_that_the_engine_cannot_run_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelsat.engine.load.can_load", lambda folder: False)
+    monkeypatch.setattr("modelsat.onnx.load.can_load", lambda folder: False)
     result = runner.invoke(app, ["bench", "engine", "--outcomes", str(tmp_path)])
     assert result.exit_code == 1
     assert "error: the engine without torch cannot run this router here" in result.output

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from modelsat.cli.main import app
-from modelsat.network.checkpoint import load_checkpoint
+from modelsat.scoring.checkpoint import load_checkpoint
 
 from ..tuning.conftest import SPLITS, Small, small
 

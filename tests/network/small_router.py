@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from modelsat.network.backbone import load_backbone
-from modelsat.network.cards import ExamStatistics, measure_exam
-from modelsat.network.checkpoint import Calibration, Checkpoint, save_checkpoint
-from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.sat import ExamAttentionNetwork
+from modelsat.network.exam_network import ExamAttentionNetwork
+from modelsat.scoring.checkpoint import Calibration, Checkpoint, save_checkpoint
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
+from modelsat.scoring.numeric_encoder import ExamStatistics, measure_exam
 from modelsat.types import CapabilityProfile
 
-from .test_cards import SHOTS, TASKS, make_exam, make_profile
+from ..scoring.test_numeric_encoder import SHOTS, TASKS, make_exam, make_profile
 
 LAYERS = 2
 

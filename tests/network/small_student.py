@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from modelsat.network.checkpoint import Calibration, Checkpoint, save_checkpoint
-from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
 from modelsat.network.student import CutEncoder, StudentNetwork
+from modelsat.scoring.checkpoint import Calibration, Checkpoint, save_checkpoint
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
 
+from ..scoring.test_numeric_encoder import SHOTS, TASKS
 from .small_router import small_statistics
-from .test_cards import SHOTS, TASKS
 
 
 def save_student(

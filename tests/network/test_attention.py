@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from modelsat.network.attention import AttentionHead, CardTensors
-from modelsat.network.config import AttentionConfig
-from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
+from modelsat.scoring.config import AttentionConfig
+from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, TaskResult
 
+from ..scoring.test_numeric_encoder import SHOTS, TASKS
 from .conftest import save_backbone, save_encoder
 from .small_router import save_router, small_profiles
-from .test_cards import SHOTS, TASKS
 
 TEXTS = [
     "solve x + 2 = 5",

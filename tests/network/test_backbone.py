@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.network.backbone import Backbone, attention_windows, causal_visibility, load_backbone, pad
-from modelsat.network.weights import EMBEDDED_BACKBONE
+from modelsat.scoring.weights import EMBEDDED_BACKBONE
 
 from .conftest import CONTROL, FAMILIES, byte_tokenizer
 

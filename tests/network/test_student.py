@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from modelsat.errors import CheckpointError, LayoutError
-from modelsat.network.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from modelsat.network.encoder import load_encoder
 from modelsat.network.load import load_scorer
 from modelsat.network.student import CutEncoder
+from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from modelsat.types import Instruction
 
 from .conftest import save_backbone, save_encoder

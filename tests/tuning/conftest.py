@@ -9,10 +9,10 @@ import pytest
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.selection import select_items, tuning_table
-from modelsat.network.config import NetworkConfig
 from modelsat.records.splits import Splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable
+from modelsat.scoring.config import NetworkConfig
 from modelsat.tuning.dataset import TuningData, read_tuning_data
 from modelsat.types import Instruction, Outcome
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat.network.checkpoint import Calibration
+from modelsat.scoring.checkpoint import Calibration
 from modelsat.tuning.calibrate import fit_calibration, log_loss
 from modelsat.types import FloatArray
 

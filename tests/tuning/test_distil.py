@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from modelsat.errors import DataError, LayoutError
-from modelsat.network.checkpoint import load_checkpoint, weights_digest
-from modelsat.network.config import AttentionConfig, NetworkConfig
-from modelsat.network.exam_scorer import ExamAttentionScorer, lead
 from modelsat.network.load import load_scorer
+from modelsat.scoring.checkpoint import load_checkpoint, weights_digest
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
+from modelsat.scoring.scorer import ExamAttentionScorer, lead
 from modelsat.tuning import trainer
 from modelsat.tuning.dataset import TuningData, add_unlabelled
 from modelsat.tuning.distil import DistillationRecipe, DistillationRun, fit_margin

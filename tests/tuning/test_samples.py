@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modelsat.network.cards import CardBatch, ExamStatistics
+from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics
 from modelsat.tuning.samples import Candidates, draw_candidates, homogeneous_groups, pair_weights, resample
 from modelsat.types import FloatArray
 

@@ -10,10 +10,10 @@ import pytest
 from scipy.special import expit, logit
 
 from modelsat.errors import CheckpointError, DataError, LayoutError
-from modelsat.network.cards import encode_profiles
-from modelsat.network.checkpoint import load_checkpoint, save_checkpoint, weights_digest
-from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.load import load_scorer
+from modelsat.scoring.checkpoint import load_checkpoint, save_checkpoint, weights_digest
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
+from modelsat.scoring.numeric_encoder import encode_profiles
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.teacher import Lessons, Teacher

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from modelsat.errors import DataError
-from modelsat.network.checkpoint import load_checkpoint
-from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.network.load import load_scorer
+from modelsat.scoring.checkpoint import load_checkpoint
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
+from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.tuning import trainer
 from modelsat.tuning.calibrate import log_loss
 from modelsat.tuning.dataset import Part, TuningData

@@ -22,9 +22,9 @@ from modelsat.bench.cache import digest
 from modelsat.bench.choosing import best_single, choose_in
 from modelsat.bench.results import Cell, Table
 from modelsat.bench.setup import Setup
-from modelsat.network.config import AttentionConfig, NetworkConfig
 from modelsat.records.table import OutcomeTable
 from modelsat.routing.engines import load_tuned
+from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.tuning.dataset import read_tuning_data
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.tune import tune

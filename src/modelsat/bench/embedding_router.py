@@ -15,10 +15,10 @@ from torch import Tensor
 from modelsat.bench.arena import Arena
 from modelsat.errors import DataError
 from modelsat.network.attention import CardTensors, ExamAttention
-from modelsat.network.cards import CardBatch, encode_profiles, measure_exam
-from modelsat.network.config import TEXT_SCALE, AttentionConfig
 from modelsat.routing.baselines import Embed
 from modelsat.routing.scorer import score_matrix
+from modelsat.scoring.config import TEXT_SCALE, AttentionConfig
+from modelsat.scoring.numeric_encoder import CardBatch, encode_profiles, measure_exam
 from modelsat.tuning.objectives import combined_loss
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.samples import draw_candidates

@@ -15,11 +15,11 @@ from modelsat.bench import metrics
 from modelsat.bench.choosing import choose_in_zoos
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.timing import machine, versions
-from modelsat.engine.cache import has_vnni
-from modelsat.engine.cores import usable_cores
-from modelsat.engine.load import load_onnx_scorer
-from modelsat.engine.sizes import Precision
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
+from modelsat.onnx.cache import has_vnni
+from modelsat.onnx.cores import usable_cores
+from modelsat.onnx.load import load_onnx_scorer
+from modelsat.onnx.sizes import Precision
+from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.types import ScoreMatrix
 
 AUC_LOSS_BAR = 0.004

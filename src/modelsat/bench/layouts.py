@@ -7,9 +7,9 @@ from modelsat.bench.measure import Measure
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved
 from modelsat.network.backbone import load_backbone
-from modelsat.network.config import Layout, NetworkConfig
-from modelsat.network.prompted import PromptedNetwork
-from modelsat.network.weights import EMBEDDED_BACKBONE
+from modelsat.network.paper.prompted import PromptedNetwork
+from modelsat.scoring.config import Layout, NetworkConfig
+from modelsat.scoring.weights import EMBEDDED_BACKBONE
 
 # A long request; longer ones are cut to this many tokens.
 TOKENS = 128

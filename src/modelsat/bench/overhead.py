@@ -11,10 +11,10 @@ from modelsat.bench.results import Cell, Table
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved
 from modelsat.network.backbone import Backbone
-from modelsat.network.config import NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.exam_scorer import ExamAttentionScorer
-from modelsat.network.prompted import PromptedNetwork
+from modelsat.network.paper.prompted import PromptedNetwork
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.types import CapabilityProfile, Instruction
 
 _REPEATS = 2

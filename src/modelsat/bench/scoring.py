@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from modelsat.bench.cache import Progress, RowCache, digest
 from modelsat.capability.card import card_object
-from modelsat.network.exam_scorer import ExamAttentionScorer
 from modelsat.routing.scorer import Scorer
+from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 # Readings are slow: a chunk takes some seconds, and that is what a killed run loses.

@@ -14,10 +14,7 @@ from modelsat.bench.scoring import CachedScorer
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_object
 from modelsat.errors import DataError
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
-from modelsat.network.config import NetworkConfig
-from modelsat.network.exam_scorer import ExamAttentionScorer
-from modelsat.network.weights import cache_folder, require_torch
+from modelsat.network.pretrained import require_torch
 from modelsat.records.models import ModelFacts, read_models
 from modelsat.records.outputs import read_outputs
 from modelsat.records.splits import Splits, read_splits
@@ -25,6 +22,10 @@ from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.baselines import Embed
 from modelsat.routing.engines import load_tuned
 from modelsat.routing.scorer import Scorer
+from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.weights import cache_folder
 from modelsat.types import CapabilityProfile, FloatArray
 
 _DATA_FILES = ("instructions", "outcomes", "models", "outputs")

@@ -8,10 +8,10 @@ from modelsat.bench.measure import Measure
 from modelsat.bench.texts import TEXTS, text_of
 from modelsat.bench.timing import interleaved
 from modelsat.capability.zoo import ModelZoo
-from modelsat.engine.cache import best_precision
-from modelsat.engine.load import load_onnx_scorer
-from modelsat.network.checkpoint import load_checkpoint, shipped_folder
 from modelsat.network.load import load_scorer
+from modelsat.onnx.cache import best_precision
+from modelsat.onnx.load import load_onnx_scorer
+from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.types import CapabilityProfile, Instruction
 
 TOKENS = 128

@@ -17,7 +17,7 @@ from modelsat.bench.litellm_tiers import classify
 from modelsat.bench.measure import Measure
 from modelsat.bench.speed_engine import BATCHES, CANDIDATES, TOKENS, instructions_of, zoo_of
 from modelsat.bench.timing import interleaved
-from modelsat.engine.load import load_onnx_scorer
+from modelsat.onnx.load import load_onnx_scorer
 from modelsat.types import Instruction
 
 # Outcomes that a kNN router looks among, and how many of them speak.

@@ -7,7 +7,7 @@ from modelsat.bench.measure import Measure
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import stopwatch
 from modelsat.capability.zoo import ModelZoo
-from modelsat.engine.load import load_onnx_scorer
+from modelsat.onnx.load import load_onnx_scorer
 from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.router import Router
 

@@ -20,11 +20,11 @@ from modelsat.bench.metrics import Interval, paired_bootstrap
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved
 from modelsat.capability.zoo import ModelZoo
-from modelsat.engine.tokens import SentenceTokens
-from modelsat.network.exam_scorer import lead
-from modelsat.network.weights import EMBEDDED_ENCODER, encoder_folder
+from modelsat.onnx.tokens import SentenceTokens
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import Scorer
+from modelsat.scoring.scorer import lead
+from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
 from modelsat.types import Candidate, ScoreMatrix, column_index
 
 CANDIDATES = 30

@@ -22,7 +22,7 @@ from modelsat.bench.stream import stream_table
 from modelsat.bench.timing import machine, versions
 from modelsat.bench.zoos import choices_table, ranking_table, reliability_table, zoo_table
 from modelsat.errors import DataError
-from modelsat.network.exam_scorer import ExamAttentionScorer
+from modelsat.scoring.scorer import ExamAttentionScorer
 
 # What is going on, share of the whole work done.
 SuiteProgress = Callable[[str, float], None]

@@ -48,7 +48,7 @@ def speed(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure speed and memory beside their bars. A busy machine misses bars; nothing fails."""
-    from modelsat.network.weights import require_torch
+    from modelsat.network.pretrained import require_torch
 
     require_torch()
     from modelsat.bench.speed import PARTS, measure_speed

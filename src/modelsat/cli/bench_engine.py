@@ -46,7 +46,7 @@ def engine(
     from modelsat.bench.engine_quality import BUDGETS, measure_engines
     from modelsat.bench.heldout import hold_out
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.engine.load import can_load
+    from modelsat.onnx.load import can_load
     from modelsat.records.splits import read_splits
     from modelsat.records.store import OutcomeDirectory
 

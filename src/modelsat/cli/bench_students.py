@@ -62,11 +62,11 @@ def students(
     from modelsat.bench.students import measure_students, token_counter
     from modelsat.bench.timing import machine, versions
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.engine.cores import usable_cores
-    from modelsat.network.checkpoint import shipped_folder
+    from modelsat.onnx.cores import usable_cores
     from modelsat.records.splits import read_splits
     from modelsat.records.store import OutcomeDirectory
     from modelsat.routing.engines import load_tuned
+    from modelsat.scoring.checkpoint import shipped_folder
 
     here = machine(usable_cores())
     held_out = hold_out(
@@ -124,8 +124,8 @@ def _folders(given: list[str] | None) -> list[tuple[str, Path]]:
 def _student(name: str, folder: Path) -> "Student":
     from modelsat.bench.setup import through_cache
     from modelsat.bench.students import Student
-    from modelsat.network.checkpoint import load_checkpoint
     from modelsat.routing.engines import load_tuned
+    from modelsat.scoring.checkpoint import load_checkpoint
 
     checkpoint, scorer = load_checkpoint(folder), load_tuned(folder)
     if not checkpoint.config.is_student:

@@ -140,7 +140,7 @@ def _run(
     from modelsat.bench.suite import run_suite
     from modelsat.capability.aptitude import AptitudeTest
     from modelsat.cli.evaluate import read_profiles
-    from modelsat.network.weights import cache_folder
+    from modelsat.scoring.weights import cache_folder
 
     if outcomes is None:
         raise DataError(

@@ -62,14 +62,14 @@ def distil(
     import numpy as np
 
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.network.checkpoint import load_checkpoint
-    from modelsat.network.weights import require_torch
+    from modelsat.network.pretrained import require_torch
     from modelsat.records.splits import Splits, read_splits
     from modelsat.records.store import OutcomeDirectory
+    from modelsat.scoring.checkpoint import load_checkpoint
 
     require_torch()
-    from modelsat.network.config import AttentionConfig, NetworkConfig
     from modelsat.routing.engines import checkpoint_folder
+    from modelsat.scoring.config import AttentionConfig, NetworkConfig
     from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.distil import DistillationRecipe, DistillationRun
     from modelsat.tuning.teacher import Teacher

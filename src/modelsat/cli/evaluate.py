@@ -177,7 +177,7 @@ def _score_cache(
 
     from modelsat.bench.cache import RowCache, digest, folder_digest
     from modelsat.capability.card import card_object
-    from modelsat.network.weights import cache_folder
+    from modelsat.scoring.weights import cache_folder
 
     with as_file(files("modelsat") / "assets" / "router") as shipped:
         weights = folder_digest(checkpoint or shipped)
@@ -188,7 +188,7 @@ def _score_cache(
 
 def _embedder(advance: "Progress", *, fresh: bool) -> "CachedEmbed":
     from modelsat.bench.cache import CachedEmbed
-    from modelsat.network.weights import EMBEDDED_ENCODER
+    from modelsat.scoring.weights import EMBEDDED_ENCODER
 
     def load() -> "Callable[[Sequence[str]], FloatArray]":
         from modelsat.network.encoder import load_encoder
@@ -201,7 +201,7 @@ def _embedder(advance: "Progress", *, fresh: bool) -> "CachedEmbed":
 def _embedding_cache(encoder: str, *, fresh: bool) -> "RowCache":
     """Sentence embeddings by encoder."""
     from modelsat.bench.cache import RowCache, digest
-    from modelsat.network.weights import EMBEDDED_ENCODER, cache_folder
+    from modelsat.scoring.weights import EMBEDDED_ENCODER, cache_folder
 
     name = encoder if encoder == EMBEDDED_ENCODER else digest(encoder)
     return RowCache(None if fresh else cache_folder() / "embeddings" / f"{name}.npz")

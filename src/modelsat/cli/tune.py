@@ -109,13 +109,14 @@ def tune(
     import numpy as np
 
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.network.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER, require_torch
+    from modelsat.network.pretrained import require_torch
     from modelsat.records.splits import Splits, read_splits
     from modelsat.records.store import OutcomeDirectory
+    from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER
 
     require_torch()
-    from modelsat.network.config import AttentionConfig, NetworkConfig
     from modelsat.routing.engines import checkpoint_folder
+    from modelsat.scoring.config import AttentionConfig, NetworkConfig
     from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.recipe import Recipe
     from modelsat.tuning.teacher import Teacher

@@ -1,4 +1,1 @@
-"""The network: capability encoder, connector, backbone, and the three scoring layouts.
-
-Torch and transformers are imported here and in `modelsat.tuning` only.
-"""
+"""The networks in torch: backbone, text encoder, exam attention, students, adapters and the paper's layouts."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelsat.network.config import AttentionConfig
+from modelsat.scoring.config import AttentionConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

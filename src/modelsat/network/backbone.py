@@ -18,8 +18,9 @@ from transformers import (
 )
 
 from modelsat.errors import CheckpointError, LayoutError
-from modelsat.network.tokens import clip_text, keep_ends
-from modelsat.network.weights import backbone_folder, quiet_loading, weights_identity
+from modelsat.network.pretrained import backbone_folder, quiet_loading
+from modelsat.scoring.tokens import clip_text, keep_ends
+from modelsat.scoring.weights import weights_identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
 from modelsat.errors import CheckpointError
-from modelsat.network.weights import EMBEDDED_ENCODER, encoder_folder, quiet_loading
+from modelsat.network.pretrained import quiet_loading
+from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
 from modelsat.types import FloatArray
 
 # How each family was trained to be read: prefix of a text, and how token states become one vector.

@@ -9,18 +9,18 @@ from torch import nn
 from modelsat.errors import CheckpointError
 from modelsat.network.adapters import Adaptable, merge_adapters
 from modelsat.network.backbone import load_backbone
-from modelsat.network.checkpoint import (
+from modelsat.network.encoder import TextEncoder, load_encoder
+from modelsat.network.exam_network import Embed, TorchReader
+from modelsat.network.paper.prompted_scorer import PromptedScorer, prompted_scorer
+from modelsat.network.student import CutEncoder, StudentReader
+from modelsat.scoring.checkpoint import (
     WEIGHTS_FILE,
     Checkpoint,
     imitation_of,
     load_checkpoint,
     shipped_folder,
 )
-from modelsat.network.encoder import TextEncoder, load_encoder
-from modelsat.network.exam_scorer import ExamAttentionScorer, exam_attention_scorer
-from modelsat.network.prompted_scorer import PromptedScorer, prompted_scorer
-from modelsat.network.sat import Embed, TorchReader
-from modelsat.network.student import CutEncoder, StudentReader
+from modelsat.scoring.scorer import ExamAttentionScorer, exam_attention_scorer
 
 
 def load_scorer(

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from modelsat.errors import LayoutError
 from modelsat.network.backbone import pad
-from modelsat.network.config import NetworkConfig
 from modelsat.network.encoder import TextEncoder
-from modelsat.network.sat import ExamAttentionNetwork, pool
-from modelsat.network.tokens import clip_text, keep_ends
-from modelsat.network.weights import weights_identity
+from modelsat.network.exam_network import ExamAttentionNetwork, pool
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.tokens import clip_text, keep_ends
+from modelsat.scoring.weights import weights_identity
 from modelsat.types import FloatArray
 
 _BATCH = 32
@@ -108,7 +108,7 @@ class StudentNetwork(ExamAttentionNetwork):
 
 
 class StudentReader:
-    """Reads instructions with torch; see `modelsat.network.exam_scorer.Reader`.
+    """Reads instructions with torch; see `modelsat.scoring.scorer.Reader`.
 
     Args:
         encoder: With adapters merged.

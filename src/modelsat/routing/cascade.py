@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.errors import DataError
-from modelsat.network.exam_scorer import ExamAttentionScorer, lead
+from modelsat.scoring.scorer import ExamAttentionScorer, lead
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 

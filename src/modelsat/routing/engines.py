@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from modelsat.errors import DataError
-from modelsat.network.checkpoint import shipped_folder
 from modelsat.routing.scorer import Scorer
+from modelsat.scoring.checkpoint import shipped_folder
 
 Engine = Literal["accurate", "fast", "fastest", "cascade"]
 Runtime = Literal["auto", "onnx", "onnx-fp32", "torch"]
@@ -70,9 +70,9 @@ def load_cascade(student: Path, teacher: Path | None, *, runtime: str = "auto") 
     Raises:
         DataError: The student's checkpoint is none of a student, or the two do not belong together.
     """
-    from modelsat.network.checkpoint import load_checkpoint
-    from modelsat.network.exam_scorer import ExamAttentionScorer
     from modelsat.routing.cascade import CascadeScorer
+    from modelsat.scoring.checkpoint import load_checkpoint
+    from modelsat.scoring.scorer import ExamAttentionScorer
 
     margin = load_checkpoint(student).margin
     first, second = _load(student, runtime), _load(teacher, runtime)
@@ -87,11 +87,11 @@ def load_cascade(student: Path, teacher: Path | None, *, runtime: str = "auto") 
 
 def _load(checkpoint: Path | None, runtime: str) -> Scorer:
     if runtime != "torch":
-        from modelsat.engine.load import can_load, load_onnx_scorer
+        from modelsat.onnx.load import can_load, load_onnx_scorer
 
         if runtime != "auto" or can_load(checkpoint):
             return load_onnx_scorer(checkpoint, precision="fp32" if runtime == "onnx-fp32" else None)
-    from modelsat.network.weights import require_torch
+    from modelsat.network.pretrained import require_torch
 
     require_torch()
     from modelsat.network.load import load_scorer

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from modelsat.network.backbone import Backbone, load_backbone
-from modelsat.network.cards import encode_profiles
-from modelsat.network.sat import ExamAttentionNetwork, card_tensors
+from modelsat.network.exam_network import ExamAttentionNetwork, card_tensors
+from modelsat.scoring.numeric_encoder import encode_profiles
 from modelsat.tuning.dataset import Part
 from modelsat.tuning.objectives import ExamAttentionObjective
 from modelsat.tuning.precision import bf16_device

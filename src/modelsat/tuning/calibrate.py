@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from modelsat.network.checkpoint import Calibration
+from modelsat.scoring.checkpoint import Calibration
 from modelsat.types import FloatArray
 
 

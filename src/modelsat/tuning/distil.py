@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from modelsat.network.attention import CardTensors
-from modelsat.network.cards import encode_profiles
-from modelsat.network.checkpoint import Checkpoint
-from modelsat.network.config import NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.exam_scorer import lead
-from modelsat.network.sat import card_tensors
+from modelsat.network.exam_network import card_tensors
 from modelsat.network.student import CutEncoder, StudentNetwork
+from modelsat.scoring.checkpoint import Checkpoint
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.numeric_encoder import encode_profiles
+from modelsat.scoring.scorer import lead
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.objectives import Learnt, parameter_groups, taught_loss, tuned_tensors
 from modelsat.tuning.precision import backbone_precision, full_precision

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from modelsat.network.adapters import Adaptable
 from modelsat.network.attention import CardTensors
 from modelsat.network.backbone import Backbone
-from modelsat.network.cards import CardBatch, ExamStatistics
-from modelsat.network.prompted import PromptedNetwork, Representations
-from modelsat.network.sat import ExamAttentionNetwork
+from modelsat.network.exam_network import ExamAttentionNetwork
+from modelsat.network.paper.prompted import PromptedNetwork, Representations
+from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics
 from modelsat.tuning.losses import homogeneous_loss, outcome_loss, ranking_loss
 from modelsat.tuning.precision import full_precision
 from modelsat.tuning.recipe import Recipe

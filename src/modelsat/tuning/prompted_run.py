@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from modelsat.network.backbone import Backbone, load_backbone
-from modelsat.network.capability_encoders import capability_encoder
-from modelsat.network.prompted import PromptedNetwork
-from modelsat.network.prompted_scorer import TASK_KEYS
+from modelsat.network.paper.capability_encoders import capability_encoder
+from modelsat.network.paper.prompted import PromptedNetwork
+from modelsat.network.paper.prompted_scorer import TASK_KEYS
 from modelsat.tuning.objectives import PromptedObjective
 from modelsat.tuning.run import Run
 from modelsat.types import FloatArray

@@ -15,11 +15,11 @@ from torch import Tensor
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import CheckpointError, DataError
 from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters, set_adapters
-from modelsat.network.cards import encode_profiles, measure_exam
-from modelsat.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
-from modelsat.network.config import NetworkConfig
 from modelsat.network.encoder import load_encoder
-from modelsat.network.weights import cache_folder
+from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
+from modelsat.scoring.weights import cache_folder
 from modelsat.tuning.calibrate import fit_calibration, log_loss
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.objectives import Learnt

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.network.cards import CardBatch, ExamStatistics
+from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics
 from modelsat.types import FloatArray
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from modelsat.network.backbone import Backbone, causal_visibility, pad
 from modelsat.network.encoder import TextEncoder
-from modelsat.network.sat import pool
-from modelsat.network.weights import weights_identity
+from modelsat.network.exam_network import pool
+from modelsat.scoring.weights import weights_identity
 from modelsat.tuning.precision import backbone_precision
 from modelsat.tuning.states import StateCache, fill_states, token_key
 

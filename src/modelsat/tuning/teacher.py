@@ -11,13 +11,13 @@ from scipy.special import expit, logit
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError, LayoutError
-from modelsat.network.cards import CardBatch
-from modelsat.network.checkpoint import weights_digest
 from modelsat.network.encoder import TextEncoder
-from modelsat.network.exam_scorer import ExamAttentionScorer
+from modelsat.network.exam_network import Embed
 from modelsat.network.load import load_scorer
-from modelsat.network.sat import Embed
-from modelsat.network.weights import cache_folder
+from modelsat.scoring.checkpoint import weights_digest
+from modelsat.scoring.numeric_encoder import CardBatch
+from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.weights import cache_folder
 from modelsat.tuning.precision import backbone_precision
 from modelsat.tuning.states import StateCache
 from modelsat.tuning.store import SentenceEmbeddings

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from modelsat.errors import LayoutError
-from modelsat.network.config import NetworkConfig
+from modelsat.scoring.config import NetworkConfig
 from modelsat.tuning.attention_run import ExamAttentionRun
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.prompted_run import PromptedRun

@@ -1,0 +1,1 @@
+"""The paper's layouts: a representation and an instruction in one sequence, read by the backbone."""

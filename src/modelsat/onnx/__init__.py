@@ -1,0 +1,1 @@
+"""The tuned router without torch: graphs for ONNX Runtime, built once from the packaged weights."""

@@ -1,0 +1,250 @@
+"""One directory per tuned router: config.json and weights.safetensors, nothing pickled.
+
+Everything read is checked: format version, backbone identity, shapes and ranges; an error names the file and the field.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from modelsat.errors import CheckpointError, LayoutError
+from modelsat.scoring.config import NetworkConfig
+from modelsat.scoring.numeric_encoder import ExamStatistics
+from modelsat.types import FloatArray
+
+FORMAT = "modelsat-checkpoint/1"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning."""
+
+    temperature: float = 1.0
+    offset: float = 0.0
+
+    def probabilities(self, logits: FloatArray) -> FloatArray:
+        """Calibrated Pr("Yes"), of the logits' shape."""
+        scaled = np.clip((logits + self.offset) / self.temperature, -60.0, 60.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-scaled)), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """A tuned router as data.
+
+    Attributes:
+        config: The network's parts.
+        backbone_identity: Hash of the weights that the adapters belong to.
+        statistics: Of the exam it was tuned with.
+        calibration: Fitted on validation instructions and candidates.
+        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+        head: Arrays of head or connector by name.
+        adapters: Adapter arrays by name.
+        imitation: A student's map from pooled states to sentence embeddings, "weight" and "bias"; else empty.
+        margin: A student's: logits between its best two below which a cascade asks the teacher; else None.
+        tuning: How it was tuned: command, seed, data; for people.
+    """
+
+    config: NetworkConfig
+    backbone_identity: str
+    statistics: ExamStatistics
+    calibration: Calibration
+    familiarity: float
+    head: Mapping[str, FloatArray]
+    adapters: Mapping[str, FloatArray]
+    imitation: Mapping[str, FloatArray] = field(default_factory=dict)
+    margin: float | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _ExamForm(BaseModel):
+    model_config = _STRICT
+    hash: str
+    tasks: tuple[str, ...]
+    shots: tuple[int, ...]
+    level_mean: float
+    level_deviation: float
+
+
+class _ConfigFile(BaseModel):
+    model_config = _STRICT
+    format: str
+    network: NetworkConfig
+    backbone_identity: str
+    exam: _ExamForm
+    calibration: dict[str, float]
+    familiarity: float
+    margin: float | None = None
+    tuning: dict[str, Any] = {}
+
+
+def shipped_folder() -> Path:
+    """Folder of the checkpoint that comes with the package."""
+    return Path(str(files("modelsat") / "assets" / "router"))
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint, weights in half precision; these first, so that a folder with a config is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"head.{name}": halved(value) for name, value in checkpoint.head.items()}
+    tensors |= {f"adapter.{name}": halved(value) for name, value in checkpoint.adapters.items()}
+    tensors |= {f"imitation.{name}": halved(value) for name, value in checkpoint.imitation.items()}
+    tensors["exam.difficulty"] = checkpoint.statistics.difficulty
+    tensors["exam.bias"] = checkpoint.statistics.bias
+    # safetensors stores memory as it lies: a transposed view must be laid out first.
+    save_file({name: value.copy(order="C") for name, value in tensors.items()}, folder / WEIGHTS_FILE)
+    statistics = checkpoint.statistics
+    config = {
+        "format": FORMAT,
+        "network": asdict(checkpoint.config),
+        "backbone_identity": checkpoint.backbone_identity,
+        "exam": {
+            "hash": statistics.exam_hash,
+            "tasks": statistics.tasks,
+            "shots": statistics.shots,
+            "level_mean": statistics.level_mean,
+            "level_deviation": statistics.level_deviation,
+        },
+        "calibration": asdict(checkpoint.calibration),
+        "familiarity": checkpoint.familiarity,
+        "margin": checkpoint.margin,
+        "tuning": dict(checkpoint.tuning),
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def halved(value: FloatArray) -> NDArray[np.floating]:
+    """An array in half precision, where that keeps every entry to a thousandth; else as it is."""
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    return half if np.allclose(half, value, rtol=1e-3, atol=1e-6) else value
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises:
+        CheckpointError: A file is missing, damaged or of another format, or a field is out of range.
+    """
+    path = folder / CONFIG_FILE
+    form = _read_config(path)
+    try:
+        calibration = Calibration(**form.calibration)
+    except TypeError as error:
+        raise CheckpointError(f"{path}: field 'calibration': {error}") from None
+    if not calibration.temperature > 0:
+        raise CheckpointError(
+            f"{path}: field 'calibration': temperature is {calibration.temperature}; expected a positive number."
+        )
+    tensors = _read_weights(folder / WEIGHTS_FILE)
+    items = sum(form.exam.shots)
+    for name in ("exam.difficulty", "exam.bias"):
+        if name not in tensors or tuple(tensors[name].shape) != (items,):
+            found = list(tensors[name].shape) if name in tensors else "missing"
+            raise CheckpointError(f"{folder / WEIGHTS_FILE}: tensor '{name}' is {found}; expected [{items}].")
+    return Checkpoint(
+        config=form.network,
+        backbone_identity=form.backbone_identity,
+        statistics=ExamStatistics(
+            exam_hash=form.exam.hash,
+            tasks=form.exam.tasks,
+            shots=form.exam.shots,
+            difficulty=tensors.pop("exam.difficulty").astype(np.float32),
+            bias=tensors.pop("exam.bias").astype(np.float32),
+            level_mean=form.exam.level_mean,
+            level_deviation=form.exam.level_deviation,
+        ),
+        calibration=calibration,
+        familiarity=form.familiarity,
+        head=_with_prefix(tensors, "head."),
+        adapters=_with_prefix(tensors, "adapter."),
+        imitation=_with_prefix(tensors, "imitation."),
+        margin=form.margin,
+        tuning=form.tuning,
+    )
+
+
+def weights_digest(folder: Path) -> str:
+    """Short hash of a checkpoint's weights, which tells it from others."""
+    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+
+
+def imitation_of(checkpoint: Checkpoint, folder: Path) -> tuple[FloatArray, FloatArray]:
+    """Weight [text, pooled] and bias [text] of a student's imitation.
+
+    Raises:
+        CheckpointError: One is missing, or their shapes do not fit each other.
+    """
+    weight, bias = checkpoint.imitation.get("weight"), checkpoint.imitation.get("bias")
+    if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE}: a student needs tensors 'imitation.weight' [text, pooled] and "
+            "'imitation.bias' [text]."
+        )
+    return weight, bias
+
+
+def _read_config(path: Path) -> _ConfigFile:
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    version = raw.get("format") if isinstance(raw, dict) else None
+    if version != FORMAT:
+        raise CheckpointError(f"{path}: field 'format' is {version!r}; this version reads {FORMAT!r}.")
+    try:
+        form = _ConfigFile.model_validate(raw)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {_first_fault(error)}") from None
+    except LayoutError as error:
+        raise CheckpointError(f"{path}: field 'network': {error}") from None
+    if len(form.exam.shots) != len(form.exam.tasks) or min(form.exam.shots, default=0) < 1:
+        raise CheckpointError(f"{path}: field 'exam.shots': expected one positive number per task.")
+    if not form.exam.level_deviation > 0:
+        raise CheckpointError(
+            f"{path}: field 'exam.level_deviation' is {form.exam.level_deviation}; expected a positive number."
+        )
+    return form
+
+
+def _read_weights(path: Path) -> dict[str, FloatArray]:
+    try:
+        tensors: dict[str, FloatArray] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: tensor '{name}' holds values that are not finite.")
+    return tensors
+
+
+def _with_prefix(tensors: Mapping[str, FloatArray], prefix: str) -> dict[str, FloatArray]:
+    return {
+        name.removeprefix(prefix): value.astype(np.float32)
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"field '{'.'.join(map(str, first['loc']))}': {first['msg']}"

@@ -1,0 +1,207 @@
+"""The tuned router of layout exam_attention as a scorer: what is read of instructions, held against cards.
+
+Reading is nearly all of the cost and is done by an engine, with torch or without; judging is a few small products.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import is_not
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from modelsat.errors import CheckpointError
+from modelsat.scoring.checkpoint import Calibration, Checkpoint
+from modelsat.scoring.head import ExamAttentionHead
+from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics, encode_profiles
+from modelsat.scoring.other_exams import OtherExams
+from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
+
+# A block of instructions times a thousand candidates and items stays within the processor's cache.
+_BATCH = 32
+
+
+class Reader(Protocol):
+    """An engine: reads texts with the tuned backbone and the sentence encoder.
+
+    Attributes:
+        pooled_size: Width of pooled states.
+        text_size: Width of sentence embeddings.
+    """
+
+    pooled_size: int
+    text_size: int
+
+    def read(self, texts: Sequence[str]) -> FloatArray:
+        """[text, pooled + text]: pooled states, then sentence embeddings."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """[text, text] sentence embeddings, unit vectors."""
+        ...
+
+
+class ExamAttentionScorer:
+    """A tuned router as a scorer.
+
+    Args:
+        reader: Reads instructions.
+        head: Tuned.
+        statistics: Of the exam it was tuned with.
+        calibration: Fitted on validation.
+        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+    """
+
+    name = "Model-SAT"
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        head: ExamAttentionHead,
+        statistics: ExamStatistics,
+        calibration: Calibration,
+        familiarity: float,
+    ) -> None:
+        self.reader = reader
+        self.head = head
+        self.statistics = statistics
+        self.calibration = calibration
+        self.familiarity = familiarity
+        self._cards: _Cards | None = None
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
+        return self.judge(instructions, self.read(instructions), profiles)
+
+    def read(self, instructions: Sequence[Instruction]) -> FloatArray:
+        """Read instructions: all that a score depends on besides the cards, and nearly all of its cost.
+
+        Returns:
+            [instruction, pooled + text]: pooled states, then sentence embeddings.
+        """
+        return self.reader.read([instruction.text for instruction in instructions])
+
+    def judge(
+        self,
+        instructions: Sequence[Instruction],
+        readings: FloatArray,
+        profiles: Sequence[CapabilityProfile],
+    ) -> ScoreMatrix:
+        """Score candidates on instructions that have been read.
+
+        Args:
+            instructions: The rows.
+            readings: As `read` gave them.
+            profiles: The columns.
+        """
+        cards = self._encode_cards(tuple(profiles))
+        logits = np.zeros((len(readings), len(profiles)), dtype=np.float32)
+        tasks = (*self.statistics.tasks, *cards.other_tasks)
+        weights = np.zeros((len(readings), len(tasks)), dtype=np.float32)
+        level_only = np.zeros(len(readings), dtype=np.bool_)
+        for start in range(0, len(readings), _BATCH):
+            rows = slice(start, start + _BATCH)
+            base, attended, pull = self.head(readings[rows], cards.own)
+            text = readings[rows, self.reader.pooled_size :]
+            nearest = (text @ self.head.item_embeddings.T).max(1)
+            says, by_task = attended.mean(0), self._task_weights(pull)
+            spoken = (nearest >= self.familiarity)[:, None] & (cards.own.weights > 0).any(1)
+            if cards.others is not None:
+                heard = cards.others.hear(text, nearest)
+                says = (1 - heard.share) * says + heard.share * heard.gains
+                spoken |= heard.nearest >= self.familiarity
+                # How much other exams count differs by candidate with what it sat; the most is shown.
+                share = heard.share.max(1, keepdims=True)
+                by_task = np.concatenate([(1 - share) * by_task, share * heard.attention], axis=1)
+            logits[rows] = base.mean(0) + says * spoken
+            level_only[rows] = ~spoken.any(1)
+            weights[rows] = by_task
+        return ScoreMatrix(
+            instruction_ids=tuple(instruction.id for instruction in instructions),
+            candidates=tuple(profile.candidate for profile in profiles),
+            logits=logits,
+            probabilities=self.calibration.probabilities(logits),
+            evidence=Evidence(tasks=tasks, weights=weights, level_only=level_only),
+        )
+
+    def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> "_Cards":
+        # A zoo changes far less often than it is asked; profiles are frozen, so that identity is enough.
+        cards = self._cards
+        same = cards is not None and len(profiles) == len(cards.profiles)
+        if cards is None or not same or any(map(is_not, profiles, cards.profiles)):
+            encoded = encode_profiles(profiles, self.statistics)
+            others = None
+            if encoded.other_tasks:
+                others = OtherExams.of(profiles, encoded, self.statistics, self.reader.embed)
+            names = tuple(name for name, _ in encoded.other_tasks)
+            cards = _Cards(profiles=profiles, own=encoded.of_own_exam(), other_tasks=names, others=others)
+            self._cards = cards
+        return cards
+
+    def _task_weights(self, pull: FloatArray) -> FloatArray:
+        """[instruction, task] attention summed over each task's items, rows summing to 1."""
+        items = (pull / pull.sum(2, keepdims=True)).mean(0)
+        by_task = np.zeros((len(items), len(self.statistics.tasks)), dtype=np.float32)
+        np.add.at(by_task.T, self.statistics.task_of_item, items.T)
+        return by_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Cards:
+    """Encoded profiles.
+
+    Attributes:
+        profiles: One per candidate.
+        own: What they say of the exam that the router was tuned with.
+        other_tasks: Names of the tasks of other exams.
+        others: What they say of these; None where there are none.
+    """
+
+    profiles: tuple[CapabilityProfile, ...]
+    own: CardBatch
+    other_tasks: tuple[str, ...]
+    others: OtherExams | None
+
+
+def exam_attention_scorer(checkpoint: Checkpoint, reader: Reader, *, folder: Path) -> ExamAttentionScorer:
+    """Put a checkpoint's head on a reader.
+
+    Raises:
+        CheckpointError: A tensor of the head is missing or has another shape; names the file.
+    """
+    statistics = checkpoint.statistics
+    expected = (len(statistics.difficulty), reader.text_size)
+    found = checkpoint.head.get("item_embeddings")
+    if found is None or found.shape != expected:
+        raise CheckpointError(
+            f"{folder}: tensor 'head.item_embeddings' is {None if found is None else list(found.shape)}; "
+            f"expected {list(expected)}."
+        )
+    try:
+        head = ExamAttentionHead(checkpoint.head, config=checkpoint.config, pooled=reader.pooled_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: the head does not fit its configuration: {error}") from None
+    return ExamAttentionScorer(
+        reader=reader,
+        head=head,
+        statistics=statistics,
+        calibration=checkpoint.calibration,
+        familiarity=checkpoint.familiarity,
+    )
+
+
+def lead(logits: FloatArray) -> FloatArray:
+    """How far the best candidate is before the second, in logits.
+
+    Args:
+        logits: [instruction, candidate], at least two candidates.
+
+    Returns:
+        [instruction], at least 0.
+    """
+    best = np.partition(logits, -2, axis=1)[:, -2:]
+    return np.asarray(best[:, 1] - best[:, 0])
