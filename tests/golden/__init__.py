@@ -1,0 +1,1 @@
+"""Behaviour pinned in files: what a release answered, and still must."""
