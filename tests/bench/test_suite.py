@@ -1,6 +1,8 @@
 """The whole benchmark on the small world: resumable, reproducible, and stopped by a leak."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +11,23 @@ import pytest
 from modelsat.bench.contests import Contests
 from modelsat.bench.effort import EFFORTS
 from modelsat.bench.gadgets import Search
-from modelsat.bench.results import COLUMNS, BenchmarkResult, Table
+from modelsat.bench.results import COLUMNS, BenchmarkResult, Cell, Table
 from modelsat.bench.rivals import Effort as RivalEffort
 from modelsat.bench.scoring import CachedScorer
 from modelsat.bench.setup import Setup
 from modelsat.bench.suite import SECTIONS, run_suite
 from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.grading import exam_table, grade
 from modelsat.errors import DataError
 from modelsat.records.store import OutcomeDirectory
 from modelsat.types import CapabilityProfile
-from tests.bench.world import ABROAD, TaskAccuracy, make_setup
+from tests.bench.world import ABROAD, TaskAccuracy, make_directory, make_exam, make_setup
 
+# Tables of this run as 0.3.0 computed them. `python -m tests.bench.test_suite` writes them anew.
+GOLDEN_FILE = Path(__file__).parent / "golden.json"
+GOLDEN = json.loads(GOLDEN_FILE.read_text("utf-8")) if GOLDEN_FILE.exists() else {}
+LEARNT = ("k-means", "logistic regression", "MLP", "random forest", "matrix factorisation")
+LEARNT += tuple(f"{learner} + card" for learner in LEARNT)
 SMALL = replace(
     EFFORTS["full"],
     streams=(ABROAD, "not there"),
@@ -31,8 +39,9 @@ SMALL = replace(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_effort() -> object:
+@contextmanager
+def quick() -> Iterator[None]:
+    """A small effort; how well anything is learnt is not what is tested here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EFFORTS, "full", SMALL)
         # Tuning variants needs real weights; it has tests of its own.
@@ -40,10 +49,15 @@ def small_effort() -> object:
             "modelsat.bench.suite.SECTIONS",
             tuple(section for section in SECTIONS if section.name != "ablation"),
         )
-        # How well anything is learnt is not what is tested here.
         patch.setattr("modelsat.routing.learner_baselines._STEPS", 50)
         patch.setattr("modelsat.bench.embedding_router._STEPS", 60)
         patch.setattr("modelsat.bench.rivals.DECAYS", (2e-4,))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_effort() -> Iterator[None]:
+    with quick():
         yield
 
 
@@ -75,6 +89,31 @@ def test_other_protocols_and_checkpoints_have_their_rows(result: BenchmarkResult
     assert {row["part"] for row in zoos.records()} == {"test", "ood_subjects", "pooled", "ood_datasets"}
     assert "Model-SAT, twin" in {row["method"] for row in zoos.records()}
     assert {"Model-SAT", "kNN", "oracle", "shuffled cards"} <= set(result.method_notes)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_table_holds_what_it_held(result: BenchmarkResult, name: str) -> None:
+    table = result.table(name)
+    assert table is not None
+    golden = [dict(zip(GOLDEN[name]["columns"], row, strict=True)) for row in GOLDEN[name]["rows"]]
+    found = table.records()
+    assert [_words(row) for row in found] == [_words(row) for row in golden]
+    for row, before in zip(found, golden, strict=True):
+        # What is learnt iteratively may come out a little differently on another processor.
+        tolerance = 0.05 if before.get("method") in LEARNT or name in ("stream", "gadgets") else 2e-6
+        assert _numbers(row) == pytest.approx(_numbers(before), abs=tolerance, nan_ok=True), row
+
+
+def _words(row: Mapping[str, Cell]) -> dict[str, Cell]:
+    return {key: cell for key, cell in row.items() if isinstance(cell, str | bool) or key == "n"}
+
+
+def _numbers(row: Mapping[str, Cell]) -> dict[str, float]:
+    return {
+        key: float("nan") if cell is None else float(cell)
+        for key, cell in row.items()
+        if not isinstance(cell, str | bool)
+    }
 
 
 def test_a_result_survives_its_file(result: BenchmarkResult) -> None:
@@ -135,3 +174,22 @@ def test_a_leak_stops_everything(setup: Setup) -> None:
 def test_a_section_that_does_not_exist_is_named(setup: Setup) -> None:
     with pytest.raises(DataError, match="no section 'beauty'; the benchmark has leakage, zoos"):
         run(setup, only=("beauty",))
+
+
+def write_golden() -> None:
+    directory = make_directory(abroad=True)
+    exam = make_exam(directory)
+    cards = grade(exam_table(directory.instructions, directory.outcomes, exam), exam)
+    twin = {"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
+    with quick():
+        result = run(make_setup(directory, exam, cards, others=twin))
+    tables = []
+    for table in result.tables:
+        rows = [[round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in table.rows]
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        tables.append(f'"{table.name}": {{"columns": {json.dumps(table.columns)}, "rows": [\n{lines}]}}')
+    GOLDEN_FILE.write_text("{" + ",\n".join(tables) + "}\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write_golden()
