@@ -18,7 +18,7 @@ import numpy as np
 from modelsat.bench.choosing import best_single, select
 from modelsat.bench.heldout import hold_out
 from modelsat.bench.litellm_tiers import TIERS, classify
-from modelsat.bench.metrics import paired_bootstrap
+from modelsat.statistics import PairedBootstrap
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.setup import through_cache
 from modelsat.capability.aptitude import AptitudeTest
@@ -98,7 +98,7 @@ print(
             "points": {
                 name: [round(100 * value, 2) for value in (found.mean, found.low, found.high)]
                 for name, values in differences.items()
-                for found in [paired_bootstrap(np.stack(values, axis=1), rng=rng)]
+                for found in [PairedBootstrap(len(values[0]), rng=rng).interval(np.stack(values, axis=1))]
             },
         },
         indent=2,

@@ -26,7 +26,7 @@ from tests.bench.world import ABROAD, TaskAccuracy, make_directory, make_exam, m
 # Tables of this run as 0.3.0 computed them. `python -m tests.bench.test_suite` writes them anew.
 GOLDEN_FILE = Path(__file__).parent / "golden.json"
 GOLDEN = json.loads(GOLDEN_FILE.read_text("utf-8")) if GOLDEN_FILE.exists() else {}
-LEARNT = ("k-means", "logistic regression", "MLP", "random forest", "matrix factorisation")
+LEARNT: tuple[str, ...] = ("k-means", "logistic regression", "MLP", "random forest", "matrix factorisation")
 LEARNT += tuple(f"{learner} + card" for learner in LEARNT)
 SMALL = replace(
     EFFORTS["full"],

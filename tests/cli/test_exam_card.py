@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from modelsat.capability.card import read_card, read_sat_card, write_card
-from modelsat.capability.run import ExamRun, Spread, accuracy_interval, wilson
+from modelsat.capability.run import ExamRun, Spread, accuracy_interval
 from modelsat.capability.zoo import ModelZoo
 from modelsat.capability.zoo_file import add_entry
 from modelsat.cli.exam import app
@@ -17,6 +17,7 @@ from modelsat.cli.exam_card import bar
 from modelsat.cli.zoo import app as zoo_app
 from modelsat.cli.zoo import is_stale
 from modelsat.exam.compare import compare
+from modelsat.statistics import wilson_interval
 from modelsat.types import Candidate, CapabilityProfile, TaskResult
 
 runner = CliRunner()
@@ -61,7 +62,7 @@ def test_a_card_keeps_how_its_exam_was_sat(tmp_path: Path) -> None:
     assert read_sat_card(path)[1] == RUN
     law, physics = json.loads(path.read_text())["tasks"]
     assert (law["interval"], law["estimated"]) == ([0.4, 0.9], True)
-    assert physics["interval"] == [round(end, 4) for end in wilson(0.5, 10)]
+    assert physics["interval"] == [round(end, 4) for end in wilson_interval(0.5, 10)]
     plain = tmp_path / "plain.json"
     write_card(plain, card("ours", 6))
     assert read_sat_card(plain)[1] is None
@@ -74,17 +75,6 @@ def test_a_misspelt_setting_of_the_run_is_noticed(tmp_path: Path) -> None:
     result = runner.invoke(app, ["show", str(path)])
     assert result.exit_code == 1
     assert "unreadble" in result.stderr
-
-
-@pytest.mark.parametrize(("accuracy", "shots"), [(0.0, 1), (1.0, 20), (0.5, 20), (0.37, 1000)])
-def test_wilsons_interval_holds_the_accuracy_and_narrows(accuracy: float, shots: int) -> None:
-    low, high = wilson(accuracy, shots)
-    assert 0.0 <= low <= accuracy <= high <= 1.0
-    wide = wilson(accuracy, shots)
-    narrow = wilson(accuracy, 4 * shots)
-    assert narrow[1] - narrow[0] < wide[1] - wide[0]
-    if (accuracy, shots) == (0.5, 20):
-        assert wilson(0.5, 20) == pytest.approx((0.299, 0.701), abs=1e-3)
 
 
 def test_a_card_is_shown_as_bars_best_task_first(tmp_path: Path) -> None:
@@ -171,7 +161,7 @@ def test_cards_without_a_common_task_do_not_compare(tmp_path: Path) -> None:
 def test_the_runs_interval_goes_before_that_of_the_shots() -> None:
     law, physics = card("ours", 6).results
     assert accuracy_interval(law, RUN) == (0.4, 0.9)
-    assert accuracy_interval(physics, RUN) == wilson(0.5, 10)
+    assert accuracy_interval(physics, RUN) == wilson_interval(0.5, 10)
 
 
 def test_stale_cards_are_marked_in_the_zoo(tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modelsat.errors import DataError
 from modelsat.gateway.records import RankedCost, Record
-from modelsat.gateway.report import RoutingReport, make_report, wilson_interval
+from modelsat.gateway.report import RoutingReport, make_report
 from modelsat.gateway.report_page import report_page
 from modelsat.gateway.store.database import writing
 from modelsat.gateway.store.reads import Traffic, TrafficReader, reading
@@ -145,15 +143,6 @@ def test_quality_is_what_feedback_says_beside_what_was_foretold() -> None:
     assert report.quality.count == 4
     assert report.quality.observed == pytest.approx(0.625)
     assert report.quality.predicted == pytest.approx((0.9 + 0.9 + 0.7) / 3)
-
-
-@given(mean=st.floats(0, 1), count=st.integers(1, 10_000))
-def test_an_interval_holds_its_mean_and_narrows_with_more_answers(mean: float, count: int) -> None:
-    low, high = wilson_interval(mean, count)
-    assert 0 <= low <= mean + 1e-9
-    assert mean - 1e-9 <= high <= 1
-    wider_low, wider_high = wilson_interval(mean, max(1, count // 2))
-    assert wider_high - wider_low >= high - low - 1e-9
 
 
 def test_days_add_up_to_the_whole() -> None:

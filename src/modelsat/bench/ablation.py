@@ -25,6 +25,7 @@ from modelsat.bench.setup import Setup
 from modelsat.records.table import OutcomeTable
 from modelsat.routing.engines import load_tuned
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
+from modelsat.statistics import PairedBootstrap
 from modelsat.tuning.dataset import read_tuning_data
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.tune import tune
@@ -177,7 +178,7 @@ def _row(
     *,
     seed: int,
 ) -> tuple[Cell, ...]:
-    gain = metrics.Resamples(len(table), rng=np.random.default_rng(seed)).intervals(
+    gain = PairedBootstrap(len(table), rng=np.random.default_rng(seed)).intervals(
         _gains(arena, table, scores)[:, None]
     )[0]
     return (

@@ -16,6 +16,7 @@ from modelsat.bench import metrics
 from modelsat.bench.choosing import choose_in_zoos, gains_over_best_single, select
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.report import ControlReport
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import CapabilityProfile, ScoreMatrix, TaskResult
 
 # Who swaps strengths with whom: groups of few, so that levels are alike; never of one.
@@ -174,6 +175,7 @@ def measure_controls(
     part, rows = list(held_out.parts.items())[-1]
     own = choose_in_zoos(scores, held_out, rows)
     own_gain = gains_over_best_single(own, held_out, rows)
+    bootstrap = PairedBootstrap(len(own_gain), rng=np.random.default_rng(seed))
     reports = []
     for name, matrices in wrong.items():
         gain = np.mean(
@@ -190,8 +192,8 @@ def measure_controls(
                 part=part,
                 shuffles=len(matrices),
                 auc=float(np.mean([metrics.auc(truth, matrix.logits[rows]) for matrix in matrices])),
-                gain=metrics.paired_bootstrap(gain, rng=np.random.default_rng(seed)),
-                loss=metrics.paired_bootstrap(own_gain - gain, rng=np.random.default_rng(seed)),
+                gain=bootstrap.interval(gain),
+                loss=bootstrap.interval(own_gain - gain),
             )
         )
     return tuple(reports)

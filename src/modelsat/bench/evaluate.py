@@ -22,6 +22,7 @@ from modelsat.routing.embedding_baselines import (
 )
 from modelsat.routing.policy import RoutingPolicy, rank
 from modelsat.routing.scorer import Scorer
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import Instruction, ScoreMatrix, column_index
 
 NEIGHBOUR_COUNTS = (50, 100, 200)
@@ -81,7 +82,7 @@ def measure(name: str, scores: ScoreMatrix, held_out: HeldOut, *, seed: int = 0)
                 choices.append(choice)
         gains = gains_over_best_single(choose_in_zoos(scores, held_out, rows), held_out, rows)
         if len(gains):
-            interval = metrics.paired_bootstrap(gains, rng=np.random.default_rng(seed))
+            interval = PairedBootstrap(len(gains), rng=np.random.default_rng(seed)).interval(gains)
             mean_gains.append(
                 MeanGain(part=part, zoos=gains.shape[1], instructions=len(gains), gain=interval)
             )
@@ -140,7 +141,7 @@ def _choice(
         best_single_accuracy=float(alone.mean()),
         best_per_group_accuracy=float(metrics.achieved(truth, per_group).mean()),
         oracle=float(best.mean()),
-        gain=metrics.paired_bootstrap(routed - alone, rng=rng),
+        gain=PairedBootstrap(len(routed), rng=rng).interval(routed - alone),
         gap_closed=metrics.gap_closed_interval(routed, alone, best, rng=rng),
         regret=metrics.regret(truth, chosen),
         entropy=metrics.selection_entropy(chosen, len(members)),

@@ -12,6 +12,7 @@ from modelsat.bench.choosing import best_single, select
 from modelsat.bench.results import Cell, Table
 from modelsat.errors import DataError
 from modelsat.routing.scorer import Scorer
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import CapabilityProfile, FloatArray, ScoreMatrix, TaskResult, column_index
 
 # Tasks and shots of each; the whole exam stands before them, no exam behind them.
@@ -157,7 +158,7 @@ def _measure(
     if not gains:
         nothing = float("nan")
         return auc, nothing, nothing, nothing
-    interval = metrics.paired_bootstrap(np.mean(gains, axis=0), rng=np.random.default_rng(seed))
+    interval = PairedBootstrap(len(rows), rng=np.random.default_rng(seed)).interval(np.mean(gains, axis=0))
     return auc, interval.mean, interval.low, interval.high
 
 

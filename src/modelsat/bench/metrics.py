@@ -6,14 +6,14 @@ pair is left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelsat.statistics import DRAWS, Interval
+
 Array = NDArray[np.floating]
 Index = NDArray[np.intp]
-DRAWS = 2_000
 ECE_BINS = 15
 # Draws are made in chunks, so that memory stays at some 30 MB whatever the number of draws.
 _CHUNK_CELLS = 1_000_000
@@ -134,73 +134,6 @@ def selection_entropy(chosen: Index, candidates: int) -> float:
 def strongest_call_rate(chosen: Index, strongest: int) -> float:
     """Share of instructions sent to the strongest model, the one that is best on tuning data."""
     return float((chosen == strongest).mean())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A mean with its 95% bootstrap interval.
-
-    Attributes:
-        mean: The statistic on all instructions.
-        low: 2.5th percentile over draws.
-        high: 97.5th percentile over draws.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-
-def paired_bootstrap(differences: Array, *, rng: np.random.Generator, draws: int = DRAWS) -> Interval:
-    """Paired bootstrap over instructions of a mean difference (percentile interval).
-
-    Args:
-        differences: Ours minus theirs per instruction, [instruction], or [instruction, zoo]: then the mean
-            over zoos is bootstrapped, all zoos seeing the same instructions in a draw, as their differences
-            hang together.
-        rng: Randomness.
-        draws: How many resamples.
-    """
-    table = differences.astype(np.float64)
-    per_instruction = table if table.ndim == 1 else table.mean(axis=1)
-    if not len(per_instruction):
-        return Interval(mean=float("nan"), low=float("nan"), high=float("nan"))
-    means = _resampled_means(per_instruction[:, None], rng=rng, draws=draws)[:, 0]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(mean=float(per_instruction.mean()), low=float(low), high=float(high))
-
-
-class Resamples:
-    """The same resamples of instructions for many statistics: all their intervals are paired.
-
-    Args:
-        instructions: How many there are.
-        rng: Randomness.
-        draws: How many resamples.
-    """
-
-    def __init__(self, instructions: int, *, rng: np.random.Generator, draws: int = DRAWS) -> None:
-        # [draw, instruction]; how often each instruction is drawn.
-        self._times = np.stack(
-            [
-                np.bincount(rng.integers(0, instructions, size=instructions), minlength=instructions)
-                for _ in range(draws)
-            ]
-        ).astype(np.float32)
-
-    def intervals(self, differences: Array) -> list[Interval]:
-        """95% percentile intervals of column means.
-
-        Args:
-            differences: [instruction, column].
-        """
-        values = differences.astype(np.float64)
-        means = self._times @ values / len(values)
-        low, high = np.quantile(means, [0.025, 0.975], axis=0)
-        return [
-            Interval(mean=float(mean), low=float(least), high=float(most))
-            for mean, least, most in zip(values.mean(axis=0), low, high, strict=True)
-        ]
 
 
 def gap_closed_interval(

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from modelsat.bench.metrics import Interval
+from modelsat.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from modelsat.bench import metrics
 from modelsat.bench.arena import Arena
 from modelsat.bench.choosing import choose_in
 from modelsat.bench.perturbations import PERTURBATIONS
 from modelsat.bench.results import MEAN_ZOO, Cell, Table
 from modelsat.routing.scorer import Scorer
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import ScoreMatrix
 
 
@@ -28,7 +28,7 @@ def robustness_table(arena: Arena, scorer: Scorer, own: ScoreMatrix, *, limit: i
     sample = np.sort(rng.permutation(arena.widest)[:limit])
     truth = held_out.table.scores[sample].astype(np.float64)
     before = {zoo: choose_in(own, sample, members) for zoo, members in held_out.zoos.items()}
-    resamples = metrics.Resamples(len(sample), rng=np.random.default_rng(seed))
+    bootstrap = PairedBootstrap(len(sample), rng=np.random.default_rng(seed))
     every = np.arange(len(sample))
     rows: list[tuple[Cell, ...]] = []
     for name, perturb in PERTURBATIONS.items():
@@ -43,7 +43,7 @@ def robustness_table(arena: Arena, scorer: Scorer, own: ScoreMatrix, *, limit: i
         if len(changes) > 1:
             changes[MEAN_ZOO] = np.mean(list(changes.values()), axis=0)
             moved[MEAN_ZOO] = np.stack([moved[zoo] for zoo in after])
-        intervals = resamples.intervals(np.stack(list(changes.values()), axis=1))
+        intervals = bootstrap.intervals(np.stack(list(changes.values()), axis=1))
         rows += [
             (name, zoo, interval.mean, interval.low, interval.high, float(moved[zoo].mean()))
             for zoo, interval in zip(changes, intervals, strict=True)

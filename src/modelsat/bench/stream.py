@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from modelsat.bench import metrics
 from modelsat.bench.methods import choose_with
 from modelsat.bench.results import Cell, Table
 from modelsat.bench.zoos import Contest
 from modelsat.records.models import ModelFacts
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import CapabilityProfile
 
 BEST = 5
@@ -83,7 +83,7 @@ def _group_rows(
     tuning = dict(
         zip(held_out.tuning.candidates, np.nanmean(held_out.tuning.scores, axis=0).tolist(), strict=True)
     )
-    resamples = metrics.Resamples(len(at), rng=np.random.default_rng(seed))
+    bootstrap = PairedBootstrap(len(at), rng=np.random.default_rng(seed))
     rows: list[tuple[Cell, ...]] = []
     for step, (name, date) in enumerate(coming, start=1):
         members = zoo_at(arrived, cards[name])
@@ -100,7 +100,7 @@ def _group_rows(
             ).achieved
             for method in contest.methods
         ]
-        intervals = resamples.intervals(np.stack(achieved, axis=1))
+        intervals = bootstrap.intervals(np.stack(achieved, axis=1))
         rows += [
             (group, step, date, name, method.name, interval.mean, interval.low, interval.high)
             for method, interval in zip(contest.methods, intervals, strict=True)

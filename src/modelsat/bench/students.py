@@ -16,7 +16,6 @@ from modelsat.bench import metrics
 from modelsat.bench.choosing import choose_in
 from modelsat.bench.evaluate import measure
 from modelsat.bench.heldout import POOLED, HeldOut
-from modelsat.bench.metrics import Interval, paired_bootstrap
 from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import interleaved
 from modelsat.capability.zoo import ModelZoo
@@ -25,6 +24,7 @@ from modelsat.routing.router import Router
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.scorer import lead
 from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
+from modelsat.statistics import Interval, PairedBootstrap
 from modelsat.types import Candidate, ScoreMatrix, column_index
 
 CANDIDATES = 30
@@ -227,7 +227,9 @@ def _against(
             metrics.achieved(truth[known], ours[known]) - metrics.achieved(truth[known], theirs[known])
         )
     points = 100 * np.stack(differences, axis=1)
-    return float(np.mean(agreements)), paired_bootstrap(points, rng=np.random.default_rng(seed))
+    return float(np.mean(agreements)), PairedBootstrap(len(points), rng=np.random.default_rng(seed)).interval(
+        points
+    )
 
 
 def _costs(scorers: Mapping[str, Scorer], count_tokens: CountTokens, *, repeats: int) -> dict[str, Cost]:

@@ -11,6 +11,7 @@ from modelsat.bench.arena import Arena
 from modelsat.bench.choosing import best_single, choose_in
 from modelsat.bench.methods import MODEL_SAT, Chosen, Method, choose_with
 from modelsat.bench.results import MEAN_ZOO, Cell, Table
+from modelsat.statistics import PairedBootstrap
 from modelsat.types import column_index
 
 _RELIABILITY_BINS = 10
@@ -141,13 +142,13 @@ def _part_rows(contest: Contest, part: str, rows: NDArray[np.intp], *, seed: int
     zoos = [_choose_all(contest, zoo, rows) for zoo in contest.arena.held_out.zoos]
     if len(zoos) > 1:
         zoos.append(_mean_of(zoos))
-    resamples = metrics.Resamples(len(rows), rng=np.random.default_rng(seed))
+    bootstrap = PairedBootstrap(len(rows), rng=np.random.default_rng(seed))
     cells: list[tuple[Cell, ...]] = []
     for zoo in zoos:
         achieved = np.stack([zoo.chosen[method.name].achieved for method in contest.methods], axis=1)
-        gains = resamples.intervals(achieved - zoo.single[:, None])
+        gains = bootstrap.intervals(achieved - zoo.single[:, None])
         own = zoo.chosen[MODEL_SAT].achieved
-        leads = resamples.intervals(own[:, None] - achieved)
+        leads = bootstrap.intervals(own[:, None] - achieved)
         for method, gain, lead in zip(contest.methods, gains, leads, strict=True):
             chosen = zoo.chosen[method.name]
             rival = method.name != MODEL_SAT

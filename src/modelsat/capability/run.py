@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from modelsat.statistics import wilson_interval
 from modelsat.types import TaskResult
 
-_Z95 = 1.959964
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
 Interval = tuple[float, float]
@@ -99,12 +98,4 @@ class ExamRun:
 def accuracy_interval(result: TaskResult, run: ExamRun | None = None) -> Interval:
     """95% interval of a task's accuracy: the run's own, or Wilson's of its shots."""
     known = None if run is None else run.intervals.get(result.task)
-    return known or wilson(result.accuracy, result.shots)
-
-
-def wilson(accuracy: float, shots: float) -> Interval:
-    """Wilson's 95% score interval of a share that was measured on so many shots."""
-    square = _Z95**2
-    centre = (accuracy + square / (2 * shots)) / (1 + square / shots)
-    half = _Z95 * sqrt(accuracy * (1 - accuracy) / shots + square / (4 * shots**2)) / (1 + square / shots)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return known or wilson_interval(result.accuracy, result.shots)

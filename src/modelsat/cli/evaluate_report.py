@@ -8,8 +8,8 @@ from modelsat.bench.reporting.numbers import write_cell, write_interval
 from modelsat.cli.output import print_table
 
 if TYPE_CHECKING:
-    from modelsat.bench.metrics import Interval
     from modelsat.bench.report import EvaluationReport
+    from modelsat.statistics import Interval
 
 
 def print_report(report: "EvaluationReport") -> None:

@@ -6,10 +6,8 @@ from math import sqrt
 import numpy as np
 
 from modelsat.errors import DataError
+from modelsat.statistics import Z95, PairedBootstrap
 from modelsat.types import CapabilityProfile, TaskResult
-
-_Z95 = 1.959964
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +80,8 @@ def compare(first: CapabilityProfile, second: CapabilityProfile, *, rng: np.rand
     rows = [_row(task, results[task], others[task], pairs[task] if paired else None) for task in common]
     if paired:
         gaps = np.concatenate([pair[:, 1] - pair[:, 0] for pair in pairs.values()])
-        draws = rng.integers(0, len(gaps), size=(_RESAMPLES, len(gaps)))
-        low, high = np.percentile(gaps[draws].mean(axis=1), [2.5, 97.5])
-        difference = float(gaps.mean())
+        interval = PairedBootstrap(len(gaps), rng=rng).interval(gaps)
+        difference, low, high = interval.mean, interval.low, interval.high
     else:
         shots = np.array([row.shots for row in rows], dtype=np.float64)
         weights = shots / shots.sum()
@@ -93,7 +90,7 @@ def compare(first: CapabilityProfile, second: CapabilityProfile, *, rng: np.rand
             weight**2 * (_variance(results[row.task]) + _variance(others[row.task]))
             for weight, row in zip(weights, rows, strict=True)
         )
-        low, high = difference - _Z95 * sqrt(variance), difference + _Z95 * sqrt(variance)
+        low, high = difference - Z95 * sqrt(variance), difference + Z95 * sqrt(variance)
     return Comparison(
         tasks=tuple(sorted(rows, key=lambda row: (-row.difference, row.task))),
         difference=difference,

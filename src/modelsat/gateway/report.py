@@ -10,18 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
 
 from modelsat.gateway.comparison import Alternative, Comparer, Day, Standing, comparable
 from modelsat.gateway.store.reads import Traffic
+from modelsat.statistics import wilson_interval
 
 Progress = Callable[[int, int], None]
 PROGRESS_EVERY = 1_000
 FAILED = 400
-_Z_95 = 1.959964
 
 
 class Period(Protocol):
@@ -265,11 +264,3 @@ def _quality(feedback: Sequence[tuple[float, float | None]]) -> Quality | None:
         high=high,
         predicted=sum(foretold) / len(foretold) if foretold else None,
     )
-
-
-def wilson_interval(mean: float, count: int) -> tuple[float, float]:
-    """95% interval of a mean of scores from 0 to 1."""
-    z2 = _Z_95**2 / count
-    middle = (mean + z2 / 2) / (1 + z2)
-    reach = _Z_95 * sqrt(mean * (1 - mean) / count + z2 / (4 * count)) / (1 + z2)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
