@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.irt import ItemBank, answer_matrix
 from modelsat.errors import DataError
 from modelsat.exam.adaptive import FEWEST_SHOTS, AdaptivePlan
 from modelsat.exam.budget import Budget, Prices
-from modelsat.exam.irt import ItemBank
-from modelsat.exam.plan import Ask, CirclePlan, FullPlan, Plan, answer_matrix, hard_items, item_scores
+from modelsat.exam.plan import Ask, CirclePlan, FullPlan, Plan, hard_items, item_scores
 from modelsat.exam.questions import Question, find_questions, reduced
 from modelsat.exam.readers import Grade
 from modelsat.exam.replay import replay

@@ -9,7 +9,7 @@ from modelsat.errors import DataError
 
 if TYPE_CHECKING:
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.exam.irt import ItemBank
+    from modelsat.capability.irt import ItemBank
     from modelsat.exam.prompts import Prompting
     from modelsat.exam.questions import Question
     from modelsat.exam.session import Seat
@@ -125,8 +125,8 @@ def known_items(
     exam: "AptitudeTest", reference: Path | None, *, circle: bool, adaptive: bool, below: float
 ) -> "tuple[frozenset[str], ItemBank | None]":
     """What other candidates' cards tell of the items: the hard ones, or how hard each is."""
+    from modelsat.capability.irt import ItemBank
     from modelsat.capability.zoo import ModelZoo
-    from modelsat.exam.irt import ItemBank
     from modelsat.exam.plan import hard_items
 
     if not (circle or adaptive):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelsat.exam.irt import Ability, ItemBank, Vector, estimate_ability
+from modelsat.capability.irt import Ability, ItemBank, Vector, estimate_ability
 from modelsat.exam.plan import Ask
 from modelsat.exam.questions import Question
 from modelsat.exam.readers import Grade

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.irt import answer_matrix
 from modelsat.errors import DataError
 from modelsat.exam.journal import Key
 from modelsat.exam.questions import Question
@@ -122,31 +123,6 @@ def hard_items(exam: AptitudeTest, profiles: Sequence[CapabilityProfile], *, bel
     return frozenset(
         item.id for item, share, known in zip(exam.items, solved, sat, strict=True) if known and share < below
     )
-
-
-def answer_matrix(exam: AptitudeTest, profiles: Sequence[CapabilityProfile]) -> np.ndarray:
-    """Recorded answers of the candidates that sat this very exam.
-
-    Returns:
-        [candidate, item] float32; NaN where an item was not sat. Candidates without results per item are left out.
-    """
-    start: dict[str, int] = {}
-    position = 0
-    for task in exam.tasks:
-        start[task.name] = position
-        position += len(task.items)
-    rows = []
-    for profile in profiles:
-        row = np.full(position, np.nan, dtype=np.float32)
-        if profile.exam_hash == exam.hash:
-            for result in profile.results:
-                at = start[result.task]
-                row[at : at + len(result.items)] = [
-                    np.nan if score is None else score for score in result.items
-                ]
-        if not np.isnan(row).all():
-            rows.append(row)
-    return np.stack(rows) if rows else np.zeros((0, position), dtype=np.float32)
 
 
 def item_scores(

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelsat.capability.aptitude import AptitudeTest
+from modelsat.capability.irt import ItemBank, answer_matrix
 from modelsat.exam.adaptive import TaskEstimates
-from modelsat.exam.irt import ItemBank
-from modelsat.exam.plan import answer_matrix
 from modelsat.types import CapabilityProfile, FloatArray
 
 Progress = Callable[[int, int], None]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.capability.rasch import estimate_levels, fit_difficulties, solve_probability
+from modelsat.capability.irt import estimate_levels, fit_difficulties, solve_probability
 from modelsat.errors import DataError
 from modelsat.types import CapabilityProfile, FloatArray, TaskResult
 

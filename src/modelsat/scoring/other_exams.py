@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.capability.rasch import solve_probability
+from modelsat.capability.irt import solve_probability
 from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics, other_exams, other_task
 from modelsat.types import CapabilityProfile, FloatArray
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelsat.capability.rasch import estimate_levels, fit_difficulties, solve_probability
+from modelsat.capability.irt import estimate_levels, fit_difficulties, solve_probability
 
 
 def simulate(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,9 +1,11 @@
-"""Item response theory over the exam: how hard each item is, and how able a candidate is in each task.
+"""Item response theory over the exam: item difficulties, candidates' levels, and ability per task.
 
-P(candidate solves item i of task t) = sigmoid(level + advantage_t - difficulty_i): a candidate has one level, and an
-advantage in each task that is drawn from a normal distribution. Difficulties are those of the Rasch model
-(`capability.rasch`). A discrimination for every item was tried too: fitted on a few dozen candidates, it made estimates
-worse.
+The Rasch model is P(candidate m solves item i) = sigmoid(level_m - difficulty_i). A raw accuracy mixes a candidate's
+overall level with its strength in one subject, and depends on which items it happened to sit. Taking the level out item
+by item leaves what the rest of the router needs: where a candidate is better or worse than its level predicts.
+
+The adaptive exam adds an advantage in each task, drawn from a normal distribution: P = sigmoid(level + advantage_t -
+difficulty_i). A discrimination for every item was tried too: fitted on a few dozen candidates, it made estimates worse.
 """
 
 from collections.abc import Sequence
@@ -13,34 +15,110 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.capability.rasch import estimate_levels, fit_difficulties, solve_probability
 from modelsat.errors import DataError
-from modelsat.exam.plan import answer_matrix
-from modelsat.types import CapabilityProfile
+from modelsat.types import CapabilityProfile, FloatArray
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 FEWEST_CANDIDATES = 5
-# Of a difficulty that nobody's answers tell; what `capability.rasch` assumes too.
-_PRIOR_VARIANCE = 4.0
+# Weak priors: they keep an item that everyone solved, or a candidate that solved none, at a finite place.
+_DIFFICULTY_VARIANCE = 4.0
+_LEVEL_VARIANCE = 25.0
+_FIRST_SPREAD = 0.6
 _LEAST_SPREAD = 0.2
 _EM_ROUNDS = 4
 _NEWTON_STEPS = 15
 
 
+def solve_probability(level: FloatArray, difficulty: FloatArray) -> FloatArray:
+    """P(solved), [candidate, item], from levels [candidate] and difficulties [item], both in logits."""
+    return np.asarray(1.0 / (1.0 + np.exp(difficulty[None, :] - level[:, None])), dtype=np.float32)
+
+
+def estimate_levels(
+    answers: FloatArray, weights: FloatArray, difficulty: FloatArray, *, steps: int = 30
+) -> FloatArray:
+    """Maximum a posteriori level of each candidate, with item difficulties fixed.
+
+    Args:
+        answers: [candidate, item] scores from 0 to 1; ignored where the weight is 0.
+        weights: [candidate, item] how much each answer counts; 0 for an item that was not sat.
+        difficulty: [item] in logits.
+        steps: Newton steps.
+
+    Returns:
+        [candidate] levels in logits; near 0 for one that sat nothing.
+    """
+    level = np.zeros(len(answers), dtype=np.float32)
+    for _ in range(steps):
+        solved = solve_probability(level, difficulty)
+        slope = (weights * (answers - solved)).sum(1) - level / _LEVEL_VARIANCE
+        curvature = (weights * solved * (1.0 - solved)).sum(1) + 1.0 / _LEVEL_VARIANCE
+        # A bounded step: from a far start, Newton's method would overshoot.
+        level = (level + np.clip(slope / curvature, -1.0, 1.0)).astype(np.float32)
+    return level
+
+
+def fit_difficulties(answers: FloatArray, weights: FloatArray, *, steps: int = 60) -> FloatArray:
+    """Fit item difficulties and candidate levels together, by alternating Newton steps.
+
+    Args:
+        answers: [candidate, item] scores from 0 to 1; ignored where the weight is 0.
+        weights: [candidate, item] how much each answer counts.
+        steps: Rounds of alternation.
+
+    Returns:
+        [item] difficulties in logits, with mean 0.
+    """
+    difficulty = np.zeros(answers.shape[1], dtype=np.float32)
+    for _ in range(steps):
+        level = estimate_levels(answers, weights, difficulty, steps=3)
+        solved = solve_probability(level, difficulty)
+        slope = (weights * (solved - answers)).sum(0) - difficulty / _DIFFICULTY_VARIANCE
+        curvature = (weights * solved * (1.0 - solved)).sum(0) + 1.0 / _DIFFICULTY_VARIANCE
+        difficulty = difficulty + np.clip(slope / curvature, -1.0, 1.0)
+        difficulty = (difficulty - difficulty.mean()).astype(np.float32)
+    return difficulty
+
+
+def answer_matrix(exam: AptitudeTest, profiles: Sequence[CapabilityProfile]) -> np.ndarray:
+    """Recorded answers of the candidates that sat exactly this exam.
+
+    Returns:
+        [candidate, item] float32; NaN where an item was not sat. Candidates without results per item are left out.
+    """
+    start: dict[str, int] = {}
+    position = 0
+    for task in exam.tasks:
+        start[task.name] = position
+        position += len(task.items)
+    rows = []
+    for profile in profiles:
+        row = np.full(position, np.nan, dtype=np.float32)
+        if profile.exam_hash == exam.hash:
+            for result in profile.results:
+                at = start[result.task]
+                row[at : at + len(result.items)] = [
+                    np.nan if score is None else score for score in result.items
+                ]
+        if not np.isnan(row).all():
+            rows.append(row)
+    return np.stack(rows) if rows else np.zeros((0, position), dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ItemBank:
-    """What earlier candidates' answers tell of the items.
+    """Item difficulties and the spread of abilities, fitted to earlier candidates' answers.
 
     Attributes:
         index: Position of each item by its id.
         difficulty: [item] in logits.
-        variance: [item] of the difficulty, for it was measured on a few candidates only.
+        variance: [item] variance of the difficulty estimate.
         level_mean: Mean level of the candidates, in logits.
         level_deviation: Standard deviation of their levels.
         spread: Standard deviation of their advantages in a task.
-        candidates: How many there were.
+        candidates: Number of candidates.
     """
 
     index: dict[str, int]
@@ -74,7 +152,7 @@ class ItemBank:
         if len(answers) < FEWEST_CANDIDATES:
             raise DataError(
                 f"exam {exam.name}: {len(answers)} candidates have results per item; an adaptive exam needs at least "
-                f"{FEWEST_CANDIDATES} to know how hard its items are. Give a zoo with such cards by --reference."
+                f"{FEWEST_CANDIDATES} to know how hard its items are. Pass a zoo with such cards as --reference."
             )
         weights = (~np.isnan(answers)).astype(np.float32)
         filled = np.nan_to_num(answers)
@@ -86,10 +164,10 @@ class ItemBank:
         bank = cls(
             index={item.id: at for at, item in enumerate(exam.items)},
             difficulty=difficulty.astype(np.float64),
-            variance=1.0 / (information + 1.0 / _PRIOR_VARIANCE).astype(np.float64),
+            variance=1.0 / (information + 1.0 / _DIFFICULTY_VARIANCE).astype(np.float64),
             level_mean=float(levels.mean()),
             level_deviation=float(levels.std()) + 1e-6,
-            spread=0.6,
+            spread=_FIRST_SPREAD,
             candidates=len(answers),
         )
         return _with_spread(bank, answers.astype(np.float64), task_of_item)
@@ -97,15 +175,15 @@ class ItemBank:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ability:
-    """What some answers tell of a candidate.
+    """A candidate's ability in each task, estimated from its answers so far.
 
     Attributes:
         solved: [item] probability that the item is solved.
-        slope: [item] its derivative by the ability in the item's task: how much is learned from asking it.
-        mean: [task] ability in the task, level and advantage together, in logits.
-        variance: [task] of that.
+        slope: [item] derivative of `solved` with respect to the ability in the item's task.
+        mean: [task] ability, level plus advantage, in logits.
+        variance: [task] variance of `mean`.
         advantage: [task] advantage alone.
-        advantage_variance: [task] of that.
+        advantage_variance: [task] variance of `advantage`.
     """
 
     solved: Vector
@@ -125,19 +203,19 @@ def estimate_ability(
     *,
     tasks: int,
 ) -> Ability:
-    """The most likely level and advantages, with their uncertainty (Laplace's approximation).
+    """Estimate level and advantages with their uncertainty (Laplace approximation at the mode).
 
     Args:
         answers: [item] scores from 0 to 1; NaN where an item was not asked.
         difficulty: [item] in logits.
-        variance: [item] of the difficulty.
-        task_of_item: [item] position of each item's task.
-        bank: For what is known before any answer.
+        variance: [item] variance of the difficulty.
+        task_of_item: [item] index of each item's task.
+        bank: The prior.
         tasks: Number of tasks.
     """
     asked = ~np.isnan(answers)
     given = np.nan_to_num(answers)
-    # A difficulty that is not known well tells less: the curve of the item is flatter (probit approximation).
+    # An uncertain difficulty flattens the item's curve (probit approximation).
     steepness = 1.0 / np.sqrt(1.0 + np.pi / 8.0 * variance)
     unknowns = np.zeros(tasks + 1)
     unknowns[0] = bank.level_mean
@@ -175,7 +253,7 @@ def estimate_ability(
 
 
 def _with_spread(bank: ItemBank, answers: Matrix, task_of_item: NDArray[np.intp]) -> ItemBank:
-    """The bank with the spread of advantages that its candidates show (expectation maximisation)."""
+    """Fit the spread of advantages by expectation maximisation."""
     tasks = int(task_of_item.max()) + 1
     spread = bank.spread
     for _ in range(_EM_ROUNDS):
