@@ -197,6 +197,7 @@ def test_an_endpoint_comes_with_the_place_of_its_key(zoo_file: Path) -> None:
     [
         ('endpoint = "llm.example/v1"', "expected a base URL"),
         ('endpoint = "file:///etc/passwd"', "expected a base URL"),
+        ('endpoint = "http+unix://llm.sock/v1"', "expected a base URL"),
         ('endpoint = "https://llm.example:port/v1"', "expected a base URL"),
         ('endpoint = "https://llm.example/v1?key=1"', "expected a base URL"),
         ('endpoint = "https://me:hunter2@llm.example/v1"', "holds a user or password"),

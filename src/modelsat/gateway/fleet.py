@@ -6,8 +6,8 @@ from functools import cached_property
 from os import environ
 
 from modelsat.capability.zoo import ModelZoo
+from modelsat.endpoints.keys import ApiKeys
 from modelsat.errors import DataError
-from modelsat.gateway.credentials import Credentials
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
@@ -28,7 +28,7 @@ class Fleet:
     """
 
     zoo: ModelZoo
-    credentials: Credentials
+    credentials: ApiKeys
     router: Router | None = None
 
     @cached_property
@@ -71,4 +71,4 @@ def make_fleet(zoo: ModelZoo, settings: GatewaySettings, environment: Mapping[st
         raise DataError(
             f"shadow: {settings.shadow!r} is no candidate with an endpoint; choose of {', '.join(callable_ones)}."
         )
-    return Fleet(zoo=zoo, credentials=Credentials(zoo.candidates, environment))
+    return Fleet(zoo=zoo, credentials=ApiKeys(zoo.candidates, environment))

@@ -1,4 +1,4 @@
-"""Keys of the candidates' endpoints: from environment variables or files, and to the upstream only.
+"""API keys of the candidates' endpoints, from environment variables or files.
 
 A key is never part of a message, a record or a listing: errors name the variable or the file.
 """
@@ -12,17 +12,17 @@ from modelsat.errors import DataError
 from modelsat.types import Candidate
 
 
-class Credentials:
+class ApiKeys:
     """Keys by candidate.
 
     A file is read again when it changes, so that a key can be replaced while the gateway runs.
 
     Args:
-        candidates: Whose keys; those without one are called without.
+        candidates: Candidates with their `api_key_env` or `api_key_file`; one without either has no key.
         environment: Variables; the process's own by default.
 
     Raises:
-        DataError: A variable is not set, a file cannot be read, or what it holds is no key.
+        DataError: A variable is not set, a file cannot be read, or its content is not a key.
     """
 
     def __init__(self, candidates: Iterable[Candidate], environment: Mapping[str, str] = os.environ) -> None:
@@ -44,10 +44,10 @@ class Credentials:
                 self._files[candidate.name] = _KeyFile(Path(candidate.api_key_file), owner)
 
     def __repr__(self) -> str:
-        return f"Credentials({', '.join(sorted({*self._fixed, *self._files}))})"
+        return f"ApiKeys({', '.join(sorted({*self._fixed, *self._files}))})"
 
     def key(self, candidate: str) -> str | None:
-        """The key of a candidate's endpoint; None where it has none."""
+        """The key of a candidate's endpoint; None if it has none."""
         if candidate in self._files:
             return self._files[candidate].read()
         return self._fixed.get(candidate)
@@ -87,5 +87,5 @@ def _checked(text: str, where: str) -> str:
     key = text.strip()
     # Anything else would break out of the header it is sent in.
     if not key or not all("!" <= character <= "~" for character in key):
-        raise DataError(f"{where} holds no key; expected one word of ASCII letters, digits and signs.")
+        raise DataError(f"{where} holds no key; expected one word of printable ASCII characters.")
     return key

@@ -1,0 +1,1 @@
+"""Calling candidates' OpenAI-compatible endpoints: connections, keys, and what their answers mean."""
