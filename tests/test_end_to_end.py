@@ -27,7 +27,7 @@ TEXTS = (PHYSICS, CHORE, "Hi!", LONG)
 @pytest.fixture(scope="module")
 def shipped() -> Router:
     # Without memory: what was scored once must be scored again.
-    return replace(Router.load(), memory=None)
+    return replace(Router.load(), score_cache=None)
 
 
 @pytest.fixture(scope="module")

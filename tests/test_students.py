@@ -1,14 +1,16 @@
 """The shipped students, on real weights: they load without torch, agree with torch, and mostly with their teacher."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.routing.cascade import CascadeScorer
-from modelsat.routing.engines import load_tuned, shipped_student
+from modelsat.routing.load import checkpoint_folder, load_tuned
 from modelsat.routing.router import Router
+from modelsat.scoring import checkpoint
 from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.types import Instruction
 
@@ -30,8 +32,8 @@ ASKED = [
 @pytest.mark.parametrize("name", ["fast", "fastest"])
 def test_a_shipped_student_scores_alike_on_both_runtimes(name: str) -> None:
     profiles = ModelZoo.shipped().profiles
-    here = load_tuned(engine=name, runtime="onnx-fp32").score(ASKED, profiles)
-    there = load_tuned(engine=name, runtime="torch").score(ASKED, profiles)
+    here = load_tuned(name, runtime="onnx-fp32").score(ASKED, profiles)
+    there = load_tuned(name, runtime="torch").score(ASKED, profiles)
     np.testing.assert_allclose(here.logits, there.logits, atol=2e-3)
     accurate = load_tuned().score(ASKED, profiles)
     assert np.corrcoef(here.logits.ravel(), accurate.logits.ravel())[0, 1] > 0.8
@@ -39,13 +41,13 @@ def test_a_shipped_student_scores_alike_on_both_runtimes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fast", "fastest"])
 def test_a_shipped_student_is_small(name: str) -> None:
-    folder = shipped_student(name)
+    folder = checkpoint_folder(name)
     assert sum(path.stat().st_size for path in Path(folder).iterdir()) < 10e6
     assert (load_checkpoint(folder).margin or 0) > 0
 
 
 def test_the_shipped_cascade_asks_sometimes() -> None:
-    cascade = load_tuned(engine="cascade")
+    cascade = load_tuned("cascade")
     assert isinstance(cascade, CascadeScorer)
     student = cascade.student.score(ASKED, ModelZoo.shipped().profiles)
     found = cascade.score(ASKED, ModelZoo.shipped().profiles)
@@ -54,5 +56,21 @@ def test_the_shipped_cascade_asks_sometimes() -> None:
 
 def test_every_engine_routes() -> None:
     for engine in ("fast", "fastest", "cascade"):
-        decision = Router.load(engine=engine).route(ASKED[0].text)
+        decision = Router.load(engine).route(ASKED[0].text)
         assert decision.reasons
+
+
+@pytest.mark.parametrize(("router", "checkpoints"), [("accurate", 1), ("fast", 1), ("cascade", 2)])
+def test_each_checkpoint_is_parsed_once(
+    router: str, checkpoints: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return load_file(path)
+
+    load_file = checkpoint._read_weights
+    monkeypatch.setattr(checkpoint, "_read_weights", counted)
+    Router.load(router)
+    assert len(read) == len(set(read)) == checkpoints

@@ -180,7 +180,7 @@ class CrossValidation:
                     self.statistics,
                     self.item_category,
                     categories=self.categories,
-                    virtual=recipe.virtual,
+                    mixup_ratio=recipe.mixup_ratio,
                     rng=rng,
                 )
                 tensors = CardTensors(

@@ -19,7 +19,7 @@ from cross_validation import TITLES, CrossValidation, print_row
 
 from modelsat.onnx.build import build_engine
 from modelsat.onnx.cache import best_precision
-from modelsat.onnx.reader import OnnxReader
+from modelsat.onnx.instruction_encoder import OnnxInstructionEncoder
 from modelsat.network.backbone import Backbone, causal_visibility, load_backbone, pad
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.network.exam_network import pool
@@ -83,7 +83,7 @@ def milliseconds(folder: Path, layers: int, tokens: int, texts: list[str]) -> fl
     target = folder / str(layers)
     target.mkdir(exist_ok=True)
     sizes = build_engine(checkpoint, target, embedded_backbone_file(), target, precision=best_precision())
-    reader = OnnxReader(
+    reader = OnnxInstructionEncoder(
         target,
         sizes=sizes,
         encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
@@ -93,7 +93,7 @@ def milliseconds(folder: Path, layers: int, tokens: int, texts: list[str]) -> fl
     reader.read(texts[:5])
     started = time.perf_counter()
     for text in texts:
-        reader.read([text])
+        reader.encode([text])
     return 1000 * (time.perf_counter() - started) / len(texts)
 
 

@@ -26,7 +26,7 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.scoring.checkpoint import shipped_folder
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.engines import load_tuned
+from modelsat.routing.load import load_tuned
 from modelsat.routing.policy import RoutingPolicy, rank
 from modelsat.types import column_index
 

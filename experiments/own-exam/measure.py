@@ -30,7 +30,7 @@ parser.add_argument("--readings", type=Path, required=True, help="kept between r
 options = parser.parse_args()
 
 scorer, exam, zoo = Router.load().scorer, AptitudeTest.shipped(), ModelZoo.shipped()
-statistics, head, width = scorer.statistics, scorer.head, scorer.reader.pooled_size
+statistics, head, width = scorer.statistics, scorer.head, scorer.encoder.pooled_size
 directory = OutcomeDirectory.load(options.data)
 table = OutcomeTable.from_records(directory.instructions, directory.outcomes, dataset="mmlu_pro")
 usable = ~exam.overlaps(table.instructions) & np.array(
@@ -46,7 +46,7 @@ drawn = [
 rows = np.concatenate([part[at : at + STEP] for at in range(0, PER_SUBJECT, STEP) for part in drawn]).astype(int)
 readings = np.load(options.readings)["readings"] if options.readings.exists() else None
 if readings is None:
-    readings = scorer.read([table.instructions[at] for at in rows])
+    readings = scorer.encode([table.instructions[at] for at in rows])
     np.savez(options.readings, readings=readings)
 table = table.select(rows[: len(readings)])
 text = readings[:, width:]
@@ -63,7 +63,7 @@ embedded: dict[str, np.ndarray] = {}
 def embed(texts):
     for one in texts:
         if one not in embedded:
-            embedded[one] = scorer.reader.embed([one])[0]
+            embedded[one] = scorer.encoder.embed([one])[0]
     return np.stack([embedded[one] for one in texts])
 
 
@@ -109,10 +109,10 @@ def show(title, prepared, *, heard=True, **constants):
     for inside, scores, cards, encoded, base, attended, nearest in prepared:
         near, says, share = nearest[:, None], attended, np.zeros_like(base)
         if heard:
-            others = module.OtherExams.of(cards, encoded, statistics, embed).hear(text, nearest)
+            others = module.OtherExams.of(cards, encoded, statistics, embed).score(text, nearest)
             near, share = np.maximum(near, others.nearest), others.share
             says = (1 - share) * attended + share * others.gains
-        logits, real = base + says * (near >= scorer.familiarity), len(names)
+        logits, real = base + says * (near >= scorer.in_domain_threshold), len(names)
         figures.append(
             (
                 auc(logits[inside, :real], scores[inside, :real]),

@@ -13,7 +13,7 @@ from modelsat.bench.metrics import auc, within_candidate_auc
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.engines import load_tuned
+from modelsat.routing.load import load_tuned
 from modelsat.tuning.dataset import read_tuning_data, without_options
 
 GENERIC = (

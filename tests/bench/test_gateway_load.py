@@ -14,7 +14,7 @@ from modelsat.bench.gateway_load import LoadPlan, measure_gateway
 from modelsat.bench.http_load import HttpClient, HttpReply, closed_loop, open_loop, quantile
 from modelsat.bench.scripted_upstream import FAULTS, WORDS, ScriptedUpstream, random_faults
 from modelsat.errors import DataError
-from modelsat.routing.messages import to_instruction
+from modelsat.routing.requests import to_instruction
 
 
 def reply(status: int, body: bytes = b"{}", *, whole: bool = True) -> HttpReply:

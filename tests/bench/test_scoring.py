@@ -25,12 +25,12 @@ class Counting:
 
     def __init__(self, scorer: ExamAttentionScorer) -> None:
         self.asked: list[list[str]] = []
-        self._reader = scorer.reader
-        self.pooled_size, self.text_size = scorer.reader.pooled_size, scorer.reader.text_size
+        self._reader = scorer.encoder
+        self.pooled_size, self.text_size = scorer.encoder.pooled_size, scorer.encoder.text_size
 
-    def read(self, texts: Sequence[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         self.asked.append(list(texts))
-        return self._reader.read(texts)
+        return self._reader.encode(texts)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         return self._reader.embed(texts)
@@ -48,11 +48,11 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> ExamAttentionScorer:
 def test_one_reading_serves_any_cards_and_is_made_alone(router: ExamAttentionScorer, tmp_path: Path) -> None:
     counting = Counting(router)
     scorer = ExamAttentionScorer(
-        reader=counting,
+        encoder=counting,
         head=router.head,
         statistics=router.statistics,
         calibration=router.calibration,
-        familiarity=router.familiarity,
+        in_domain_threshold=router.in_domain_threshold,
     )
     embeddings = RowCache(None)
     first = CachedScorer(scorer, folder=tmp_path, identity="x", embeddings=embeddings)
@@ -69,17 +69,17 @@ def test_one_reading_serves_any_cards_and_is_made_alone(router: ExamAttentionSco
         raise AssertionError("embedded again")
 
     found = embeddings.get([row.text for row in INSTRUCTIONS], refuse)
-    np.testing.assert_allclose(found, router.reader.embed([row.text for row in INSTRUCTIONS]), atol=1e-5)
+    np.testing.assert_allclose(found, router.encoder.embed([row.text for row in INSTRUCTIONS]), atol=1e-5)
 
 
 def test_another_router_reads_for_itself(router: ExamAttentionScorer, tmp_path: Path) -> None:
     counting = Counting(router)
     scorer = ExamAttentionScorer(
-        reader=counting,
+        encoder=counting,
         head=router.head,
         statistics=router.statistics,
         calibration=router.calibration,
-        familiarity=router.familiarity,
+        in_domain_threshold=router.in_domain_threshold,
     )
     for identity in ("x", "y"):
         CachedScorer(scorer, folder=tmp_path, identity=identity).score(INSTRUCTIONS, small_profiles())

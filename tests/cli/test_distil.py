@@ -25,7 +25,7 @@ def teacher(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         "--output": tmp_path / "tuned",
         "--exam": small.exam_file,
         "--backbone": small.backbone,
-        "--encoder": small.encoder,
+        "--text-encoder": small.encoder,
         "--layers": 1,
         "--frozen-layers": 0,
         "--tokens": 24,

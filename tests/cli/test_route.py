@@ -22,7 +22,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def level_router(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(checkpoint: Path | None, zoo: ModelZoo, policy: RoutingPolicy, engine: str) -> Router:
+    def load(router: str, zoo: ModelZoo, policy: RoutingPolicy) -> Router:
         return Router(scorer=Level(), zoo=zoo, policy=policy)
 
     monkeypatch.setattr(Router, "load", load)
@@ -162,3 +162,11 @@ def test_public_names_are_fetched_when_used() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_options_of_0_3_still_work_with_a_warning(zoo: Path) -> None:
+    for old in (["--engine", "fast"], ["--engine=fast"], ["--checkpoint", "fast"]):
+        result = runner.invoke(app, ["route", "x", "--zoo", str(zoo), "--json", *old])
+        assert result.exit_code == 0
+        assert f"{old[0].partition('=')[0]} is now --router" in result.stderr
+        json.loads(result.stdout)

@@ -11,11 +11,11 @@ from typing import Any
 
 from modelsat.bench.scripted_upstream import ScriptedUpstream
 from modelsat.gateway.connections import EndpointTransport
-from modelsat.gateway.fleet import make_fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
-from modelsat.gateway.records import Doorkeeper, Journal
+from modelsat.gateway.records import Authenticator, Journal
 from modelsat.gateway.serving import listen, make_server
+from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
 from tests.gateway.parts import candidate, zoo
@@ -38,7 +38,7 @@ def served(
     endpoints: dict[str, ScriptedUpstream] | None = None,
     *,
     journal: Journal | None = None,
-    doorkeeper: Doorkeeper | None = None,
+    authenticator: Authenticator | None = None,
     **settings: Any,
 ) -> Iterator[Live]:
     """Serve on loopback in a thread, and each endpoint in another one."""
@@ -49,9 +49,9 @@ def served(
         members = zoo(*(candidate(name, endpoint=urls[name]) for name in NAMES))
         gateway = Gateway(
             settings=chosen,
-            fleet=make_fleet(members, chosen, {}),
+            state=make_serving_state(members, chosen, {}),
             journal=journal or kept,
-            doorkeeper=doorkeeper or OpenDoor(),
+            authenticator=authenticator or OpenDoor(),
             transport=EndpointTransport(),
         )
         listener = listen("127.0.0.1", 0)
@@ -98,7 +98,7 @@ def endpoints_running(endpoints: dict[str, ScriptedUpstream]) -> Iterator[dict[s
         thread.join(10)
 
 
-def exchange(url: str, raw: bytes, *, timeout_s: float = 10) -> bytes:
+def context(url: str, raw: bytes, *, timeout_s: float = 10) -> bytes:
     """Send bytes to a server and read all that it answers until it closes."""
     host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
     with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:

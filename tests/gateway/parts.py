@@ -12,10 +12,10 @@ import httpx
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.gateway.app import create_app
-from modelsat.gateway.fleet import make_fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
-from modelsat.gateway.records import DecisionRecord, Doorkeeper, UsageRecord
+from modelsat.gateway.records import Authenticator, DecisionRecord, UsageRecord
+from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
 from modelsat.routing.scorer import Scorer
@@ -219,7 +219,7 @@ async def running(
     members: ModelZoo | None = None,
     *,
     scorer: Callable[[], Scorer] = Level,
-    doorkeeper: Doorkeeper | None = None,
+    authenticator: Authenticator | None = None,
     clock: Callable[[], float] | None = None,
     environment: dict[str, str] | None = None,
     ready: bool = True,
@@ -230,9 +230,9 @@ async def running(
     endpoints, journal = Endpoints(), MemoryJournal()
     gateway = Gateway(
         settings=chosen,
-        fleet=make_fleet(members or zoo(), chosen, environment or {}),
+        state=make_serving_state(members or zoo(), chosen, environment or {}),
         journal=journal,
-        doorkeeper=doorkeeper or OpenDoor(),
+        authenticator=authenticator or OpenDoor(),
         transport=endpoints,
         clock=clock or time.monotonic,
     )

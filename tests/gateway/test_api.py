@@ -76,7 +76,7 @@ async def test_a_batch_of_decisions_keeps_its_order() -> None:
         {"messages": messages, "policy": "value=0"},
         {"text": "Three"},
     ]
-    async with running(doorkeeper=(door := Door())) as client:
+    async with running(authenticator=(door := Door())) as client:
         reply = await client.post("/v1/route", {"requests": requests}, ALL)
         bad = await client.post("/v1/route", {"requests": [*requests, {"text": " "}]}, ALL)
     # Each of them is a request to the key's rate.
@@ -114,7 +114,7 @@ async def test_what_must_be_mended_is_named(path: str, body: Any, fault: str) ->
 
 
 async def test_feedback_is_for_decisions_of_the_same_key() -> None:
-    async with running(doorkeeper=Door()) as client:
+    async with running(authenticator=Door()) as client:
         id = (await client.chat(headers=ALL)).headers["x-modelsat-decision-id"]
         body = {"decision_id": id, "score": 0.5}
         statuses = [(await client.post("/v1/feedback", body, key)).status for key in (ALL, WEAK, {})]
@@ -124,7 +124,7 @@ async def test_feedback_is_for_decisions_of_the_same_key() -> None:
 
 
 async def test_a_key_bounds_who_answers_and_pays() -> None:
-    async with running(doorkeeper=(door := Door())) as client:
+    async with running(authenticator=(door := Door())) as client:
         nobody = await client.chat()
         routed = await client.chat(headers=WEAK)
         barred = await client.chat(model="strong", headers=WEAK)
@@ -205,7 +205,7 @@ async def test_in_shadow_mode_a_fixed_candidate_answers_and_the_decision_is_kept
 
 
 async def test_shadow_mode_gives_no_key_what_it_may_not_have() -> None:
-    async with running(shadow="middle", doorkeeper=Door()) as client:
+    async with running(shadow="middle", authenticator=Door()) as client:
         barred, free = await client.chat(headers=WEAK), await client.chat(headers=ALL)
     assert (barred.status, barred.error["code"], free.status) == (403, "model_not_allowed", 200)
     assert "middle" not in barred.error["message"]
@@ -238,7 +238,7 @@ async def test_metrics_tell_what_was_done_and_nothing_that_clients_made_up() -> 
 
 async def test_metrics_are_for_keys_made_for_them_unless_opened() -> None:
     for opened, statuses in ((False, [401, 403, 200]), (True, [200, 200, 200])):
-        async with running(doorkeeper=Door(), open_metrics=opened) as client:
+        async with running(authenticator=Door(), open_metrics=opened) as client:
             assert [(await client.get("/metrics", key)).status for key in ({}, ALL, METRICS)] == statuses
             assert (await client.get("/healthz")).status == 200
             chat, models = await client.chat(headers=METRICS), await client.get("/v1/models", METRICS)

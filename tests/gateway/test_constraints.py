@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelsat.gateway.constraints import Demand, removed_by_constraints
 from modelsat.gateway.decide import find_eligible, routed_choice
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.fleet import make_fleet
+from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.types import Candidate
@@ -92,22 +92,22 @@ def test_nobody_who_was_removed_is_ever_tried(
 ) -> None:
     callable_one = Candidate(name="callable", endpoint="http://x.example/v1", context_window=1, tools=False)
     candidates = [candidate(f"c{number}", **given) for number, given in enumerate(fields)]
-    fleet = make_fleet(
+    state = make_serving_state(
         zoo(callable_one, *candidates, levels=[0.9, 0.8, 0.7, 0.6, 0.5]), GatewaySettings(), {}
     )
-    removed = removed_by_constraints(fleet.zoo.candidates, demand)
+    removed = removed_by_constraints(state.zoo.candidates, demand)
     try:
-        eligible = find_eligible(fleet, demand, policy)
+        eligible = find_eligible(state, demand, policy)
     except GatewayError as error:
         # Every one of them is accounted for.
         assert error.status == 400
-        allowed = set(fleet.zoo.names) if demand.allowed is None else demand.allowed
-        assert all((name in str(error)) == (name in allowed) for name in fleet.zoo.names)
+        allowed = set(state.zoo.names) if demand.allowed is None else demand.allowed
+        assert all((name in str(error)) == (name in allowed) for name in state.zoo.names)
         return
-    choice = routed_choice(fleet, eligible, policy, fleet.levels, earlier=f"c{earlier}", margin=1.0)
+    choice = routed_choice(state, eligible, policy, state.levels, earlier=f"c{earlier}", margin=1.0)
     assert choice.order
     assert not set(choice.order) & set(removed)
-    assert set(choice.order) | set(choice.removed) == set(fleet.zoo.names)
+    assert set(choice.order) | set(choice.removed) == set(state.zoo.names)
     assert policy.needs_prices <= all(ranked.expected_price is not None for ranked in choice.ranking)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from modelsat.bench.scripted_upstream import WORDS, Fault, ScriptedUpstream, completion
 from modelsat.gateway.records import DecisionRecord, UsageRecord
-from tests.gateway.live import Live, exchange, request, served
+from tests.gateway.live import Live, context, request, served
 from tests.gateway.parts import chat
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
@@ -134,8 +134,8 @@ def test_odd_answers_are_relayed_as_they_are(fault: Fault, stream: bool) -> None
     endpoint = ScriptedUpstream(script=lambda body: fault)
     body = json.dumps(chat(model="strong", stream=stream)).encode()
     with served({"strong": endpoint}) as live:
-        relayed = exchange(live.url, request(body, "accept-encoding: gzip"))
-        direct = exchange(_endpoint(live), request(body, "accept-encoding: gzip"))
+        relayed = context(live.url, request(body, "accept-encoding: gzip"))
+        direct = context(_endpoint(live), request(body, "accept-encoding: gzip"))
     assert _body(relayed) == _body(direct)
     assert (b"content-encoding: gzip" in relayed) == (fault == "gzip")
 
@@ -203,7 +203,7 @@ def test_a_running_answer_ends_before_the_server_does() -> None:
 
 def test_bytes_on_the_wire_are_the_endpoints_own(live: Live) -> None:
     body = b'{"model":\t"auto", "messages":[{"role":"user","content":"\\u00e9"}],\n "seed":1e0}'
-    relayed = exchange(live.url, request(body))
+    relayed = context(live.url, request(body))
     sent = live.endpoints["strong"].last_body
     assert sent == body.replace(b'"auto"', b'"strong"')
     assert _body(relayed) == json.dumps(completion(json.loads(sent), WORDS)).encode()
@@ -219,7 +219,7 @@ def test_bytes_on_the_wire_are_the_endpoints_own(live: Live) -> None:
     ],
 )
 def test_odd_requests_are_refused(live: Live, raw: bytes, status: bytes) -> None:
-    assert exchange(live.url, raw).split(b" ", 2)[1] == status
+    assert context(live.url, raw).split(b" ", 2)[1] == status
 
 
 def test_decisions_and_answers_match_one_to_one(live: Live) -> None:
@@ -232,7 +232,7 @@ def test_decisions_and_answers_match_one_to_one(live: Live) -> None:
 
 
 def _endpoint(live: Live) -> str:
-    url = live.gateway.fleet.zoo["strong"].endpoint
+    url = live.gateway.state.zoo["strong"].endpoint
     assert url is not None
     return url
 

@@ -56,7 +56,7 @@ async def leave_after(client: Client, seen: int, **fields: Any) -> Reply:
 
 async def test_who_leaves_in_the_middle_of_a_stream_pays_for_what_came() -> None:
     door = CountingDoor()
-    async with running(doorkeeper=door) as client:
+    async with running(authenticator=door) as client:
         stream = Pieces(event(TEXT), asyncio.Event())
         client.endpoints.answers("strong", headers={"content-type": "text/event-stream"}, stream=stream)
         await leave_after(client, 1, stream=True)
@@ -68,7 +68,7 @@ async def test_who_leaves_in_the_middle_of_a_stream_pays_for_what_came() -> None
 
 async def test_who_leaves_before_the_answer_pays_what_it_was_expected_to_cost() -> None:
     door = CountingDoor()
-    async with running(doorkeeper=door) as client:
+    async with running(authenticator=door) as client:
         client.endpoints.hangs("strong")
         await leave_after(client, 0)
         await leave_after(client, 0, max_tokens=10)
@@ -80,7 +80,7 @@ async def test_who_leaves_before_the_answer_pays_what_it_was_expected_to_cost() 
 
 
 async def test_an_answer_that_breaks_off_is_paid_for_and_a_refused_request_is_not() -> None:
-    async with running(doorkeeper=CountingDoor()) as client:
+    async with running(authenticator=CountingDoor()) as client:
         stream = Pieces(event(TEXT), httpx.ReadError("gone"))
         client.endpoints.answers("strong", headers={"content-type": "text/event-stream"}, stream=stream)
         await client.chat(stream=True)
@@ -133,7 +133,7 @@ async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_count_that_is_none_is_replaced_by_an_estimate(count: Any) -> None:
     door = CountingDoor()
     said = {**answer_body(TEXT), "usage": {"prompt_tokens": count, "completion_tokens": count}}
-    async with running(doorkeeper=door) as client:
+    async with running(authenticator=door) as client:
         client.endpoints.answers("strong", json=said)
         await client.chat()
     (usage,) = client.usages
@@ -145,7 +145,7 @@ async def test_a_count_that_is_none_is_replaced_by_an_estimate(count: Any) -> No
 async def test_an_answer_that_cannot_be_read_is_charged_by_its_length(stream: bool) -> None:
     door = CountingDoor()
     kind = "text/event-stream" if stream else "application/json"
-    async with running(doorkeeper=door) as client:
+    async with running(authenticator=door) as client:
         client.endpoints.answers(
             "strong", headers={"content-type": kind, "content-encoding": "br"}, stream=Pieces(b"x" * 4_000)
         )
@@ -155,7 +155,7 @@ async def test_an_answer_that_cannot_be_read_is_charged_by_its_length(stream: bo
 
 async def test_a_key_with_a_budget_asks_only_candidates_with_prices() -> None:
     members = zoo(candidate("strong", output_price=None), candidate("middle"), candidate("weak"))
-    async with running(members, doorkeeper=CountingDoor(priced_only=True)) as client:
+    async with running(members, authenticator=CountingDoor(priced_only=True)) as client:
         assert (await client.chat()).headers["x-modelsat-candidate"] == "middle"
         named = await client.chat(model="strong")
         route = await client.post("/v1/route", {"text": "Is this lawful?"})
@@ -173,7 +173,7 @@ async def test_a_key_with_a_budget_asks_only_candidates_with_prices() -> None:
     ],
 )
 async def test_shadow_mode_gives_a_key_nothing_that_it_may_not_have(caller: Caller, status: int) -> None:
-    async with running(shadow="middle", doorkeeper=CountingDoor(caller)) as client:
+    async with running(shadow="middle", authenticator=CountingDoor(caller)) as client:
         reply = await client.chat()
     assert reply.status == status
     assert len(client.decisions) == len(client.endpoints.requests) == (status == 200)
@@ -188,7 +188,7 @@ async def test_shadow_mode_keeps_required_tags() -> None:
 
 async def test_an_answer_is_charged_as_the_endpoint_counted() -> None:
     door = CountingDoor()
-    async with running(doorkeeper=door) as client:
+    async with running(authenticator=door) as client:
         client.endpoints.answers("strong", json=answer_body(TEXT))
         await client.chat()
     assert door.charged == [pytest.approx((11 * 1 + 7 * 10) / 1e6)]

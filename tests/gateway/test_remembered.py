@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelsat.gateway.fleet import make_fleet
+from modelsat.gateway.serving_state import make_serving_state
 from tests.gateway.parts import Client, running, zoo
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ async def test_an_equal_request_is_not_scored_again_until_the_zoo_changes() -> N
         assert first.headers["x-modelsat-score"] == again.headers["x-modelsat-score"]
         assert await count(client) == 1
         gateway = client.gateway
-        await gateway.serve(make_fleet(zoo(), gateway.settings))
+        await gateway.serve(make_serving_state(zoo(), gateway.settings))
         await client.chat()
         assert await count(client) == 1
         await client.chat()
@@ -30,7 +30,7 @@ async def test_an_equal_request_is_not_scored_again_until_the_zoo_changes() -> N
 
 
 async def test_memory_can_be_turned_off() -> None:
-    async with running(zoo(), memory_mb=0) as client:
+    async with running(zoo(), score_cache_mb=0) as client:
         await client.chat()
         await client.chat()
         assert await count(client) == 0

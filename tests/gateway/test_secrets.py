@@ -89,7 +89,7 @@ async def test_keys_are_shown_nowhere_whatever_happens(
     logged = [JsonFormatter().format(record) for record in caplog.records]
     assert any("refused the gateway's credentials (HTTP 401)" in text for text in told)
     assert any("RuntimeError" in line for line in logged)
-    everything = "\n".join([*told, *logged, *map(repr, client.journal.records), repr(client.gateway.fleet)])
+    everything = "\n".join([*told, *logged, *map(repr, client.journal.records), repr(client.gateway.state)])
     assert not [secret for secret in SECRETS if secret in everything]
 
 

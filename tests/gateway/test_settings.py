@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from modelsat.errors import DataError
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.fleet import make_fleet
 from modelsat.gateway.model_names import read_model_name
 from modelsat.gateway.serving import is_loopback, require_loopback
+from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings, load_settings
 from modelsat.routing.policy import RoutingPolicy
 from tests.conftest import REPOSITORY
@@ -96,11 +96,13 @@ def test_only_this_machine_is_served_without_keys() -> None:
 def test_a_zoo_must_be_servable() -> None:
     settings = GatewaySettings()
     with pytest.raises(DataError, match="no candidate of the zoo has an endpoint"):
-        make_fleet(zoo(candidate("a", endpoint=None)), settings, {})
+        make_serving_state(zoo(candidate("a", endpoint=None)), settings, {})
     with pytest.raises(DataError, match="names of that form ask the gateway to route"):
-        make_fleet(zoo(candidate("auto:best")), settings, {})
+        make_serving_state(zoo(candidate("auto:best")), settings, {})
     with pytest.raises(DataError, match="shadow: 'b' is no candidate with an endpoint; choose of a"):
-        make_fleet(zoo(candidate("a"), candidate("b", endpoint=None)), GatewaySettings(shadow="b"), {})
+        make_serving_state(
+            zoo(candidate("a"), candidate("b", endpoint=None)), GatewaySettings(shadow="b"), {}
+        )
 
 
 texts = st.text(max_size=12) | st.builds(
@@ -124,3 +126,15 @@ def test_a_model_name_is_a_policy_a_candidate_or_refused(text: str) -> None:
     else:
         assert text in ("auto", "a", "b c")
         assert target.candidate == (None if text == "auto" else text)
+
+
+def test_settings_of_0_3_are_read_under_their_new_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text('format = "modelsat-gateway/1"\nengine = "fast"\nmemory_mb = 3\n', "utf-8")
+    settings = load_settings(path, {})
+    assert (settings.router, settings.score_cache_mb) == ("fast", 3.0)
+    assert "engine is now router" in caplog.text
+    path.write_text('format = "modelsat-gateway/1"\ncheckpoint = "mine"\n', "utf-8")
+    assert load_settings(path, {}).router == str(tmp_path / "mine")

@@ -67,7 +67,7 @@ async def test_a_new_candidate_is_routable_without_a_restart(zoo_file: Path) -> 
         members.add(candidate("genius"), profile("genius", {"law": 1.0}))
         members.save(zoo_file)
         async with asyncio.timeout(5):
-            while "genius" not in client.gateway.fleet.zoo:
+            while "genius" not in client.gateway.state.zoo:
                 await asyncio.sleep(0.01)
         after = await client.chat()
         models = await client.get("/v1/models")
@@ -92,7 +92,7 @@ async def test_a_zoo_that_breaks_the_settings_is_refused(zoo_file: Path) -> None
         await watch.look()
         zoo(candidate("strong")).save(zoo_file)
         await watch.look()
-        assert client.gateway.fleet.zoo.names == ("strong", "middle", "weak")
+        assert client.gateway.state.zoo.names == ("strong", "middle", "weak")
 
 
 async def test_requests_keep_the_zoo_they_began_with() -> None:
@@ -104,8 +104,8 @@ async def test_requests_keep_the_zoo_they_began_with() -> None:
         task = asyncio.create_task(client.chat())
         while not client.endpoints.requests:
             await asyncio.sleep(0)
-        fleet = client.gateway.fleet
-        await client.gateway.serve(replace(fleet, zoo=zoo().select(["weak"]), router=None))
+        state = client.gateway.state
+        await client.gateway.serve(replace(state, zoo=zoo().select(["weak"]), router=None))
         assert (await client.chat()).headers["x-modelsat-candidate"] == "weak"
         release.set()
         task.cancel()

@@ -32,7 +32,7 @@ def small_statistics() -> ExamStatistics:
     return measure_exam(make_exam(), small_profiles())
 
 
-def save_router(folder: Path, *, backbone: Path, encoder: Path, familiarity: float = -1.0) -> Path:
+def save_router(folder: Path, *, backbone: Path, encoder: Path, in_domain_threshold: float = -1.0) -> Path:
     """Write a checkpoint with a random head and random adapters on one linear map."""
     config = NetworkConfig(
         backbone=str(backbone),
@@ -55,7 +55,7 @@ def save_router(folder: Path, *, backbone: Path, encoder: Path, familiarity: flo
             backbone_identity=read.identity(),
             statistics=small_statistics(),
             calibration=Calibration(temperature=1.5, offset=-0.25),
-            familiarity=familiarity,
+            in_domain_threshold=in_domain_threshold,
             head={name: value.numpy() for name, value in network.state_dict().items()},
             adapters={
                 "layers.1.self_attn.q_proj.A": torch.randn(2, read.hidden_size).numpy(),

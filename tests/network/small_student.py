@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from modelsat.network.encoder import load_encoder
-from modelsat.network.student import CutEncoder, StudentNetwork
+from modelsat.network.student import StudentNetwork, TruncatedEncoder
 from modelsat.scoring.checkpoint import Calibration, Checkpoint, save_checkpoint
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
 
@@ -36,7 +36,7 @@ def save_student(
     )
     whole = load_encoder(str(encoder))
     items = torch.from_numpy(whole.encode([f"{task} question {at}" for task in TASKS for at in range(SHOTS)]))
-    cut = CutEncoder(whole, layers=layers)
+    cut = TruncatedEncoder(whole, layers=layers)
     torch.manual_seed(4)
     network = StudentNetwork(hidden=cut.hidden_size, item_embeddings=items, config=config)
     tensors = {tensor: value.detach().numpy() for tensor, value in network.state_dict().items()}
@@ -47,18 +47,22 @@ def save_student(
             backbone_identity=cut.identity(),
             statistics=small_statistics(),
             calibration=Calibration(),
-            familiarity=-1.0,
-            head={tensor: value for tensor, value in tensors.items() if not tensor.startswith("imitation.")},
+            in_domain_threshold=-1.0,
+            head={
+                tensor: value
+                for tensor, value in tensors.items()
+                if not tensor.startswith("embedding_projection.")
+            },
             adapters={
                 f"{module}.A": torch.randn(2, cut.hidden_size).numpy(),
                 f"{module}.B": torch.randn(cut.hidden_size, 2).numpy(),
             }
             if layers
             else {},
-            imitation={
-                tensor.removeprefix("imitation."): value
+            embedding_projection={
+                tensor.removeprefix("embedding_projection."): value
                 for tensor, value in tensors.items()
-                if tensor.startswith("imitation.")
+                if tensor.startswith("embedding_projection.")
             },
             margin=margin,
         ),

@@ -36,8 +36,10 @@ def make_scorer(tmp_path_factory: pytest.TempPathFactory) -> MakeScorer:
     folder = tmp_path_factory.mktemp("small")
     backbone, encoder = save_backbone(folder / "backbone", "llama"), save_encoder(folder / "encoder")
 
-    def make(familiarity: float) -> ExamAttentionScorer:
-        path = save_router(folder / "router", backbone=backbone, encoder=encoder, familiarity=familiarity)
+    def make(in_domain_threshold: float) -> ExamAttentionScorer:
+        path = save_router(
+            folder / "router", backbone=backbone, encoder=encoder, in_domain_threshold=in_domain_threshold
+        )
         return cast("ExamAttentionScorer", load_scorer(path))
 
     return make
@@ -200,16 +202,16 @@ def test_a_head_attends_by_weight_and_leaves_out_what_was_not_sat() -> None:
     residuals, weights = torch.randn(2, 5), torch.ones(2, 5)
     weights[1, 3:] = 0
     cards = CardTensors(levels=torch.zeros(2), residuals=residuals, weights=weights, keys=keys)
-    _, attended, pull = head(features, cards)
-    assert torch.allclose(pull.amax(1), torch.ones(3))
+    _, attended, unnormalised_attention = head(features, cards)
+    assert torch.allclose(unnormalised_attention.amax(1), torch.ones(3))
     for candidate, units in ((0, 5), (1, 3)):
-        share = pull[:, :units] / pull[:, :units].sum(1, keepdim=True)
+        share = unnormalised_attention[:, :units] / unnormalised_attention[:, :units].sum(1, keepdim=True)
         expected = head.residual_weight * (share @ residuals[candidate, :units])
         assert torch.allclose(attended[:, candidate], expected, atol=1e-5)
 
 
 def test_what_was_read_once_serves_any_cards(scorer: ExamAttentionScorer) -> None:
-    readings = scorer.read(INSTRUCTIONS)
+    readings = scorer.encode(INSTRUCTIONS)
     for zoo in (small_profiles(), mixed_zoo()):
-        judged = scorer.judge(INSTRUCTIONS, readings, zoo)
+        judged = scorer.score_encoded(INSTRUCTIONS, readings, zoo)
         np.testing.assert_array_equal(judged.logits, scorer.score(INSTRUCTIONS, zoo).logits)

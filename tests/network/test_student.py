@@ -9,7 +9,7 @@ import pytest
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.network.encoder import load_encoder
 from modelsat.network.load import load_scorer
-from modelsat.network.student import CutEncoder
+from modelsat.network.student import TruncatedEncoder
 from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from modelsat.types import Instruction
 
@@ -37,7 +37,7 @@ def test_scores_do_not_depend_on_company(encoder: Path, tmp_path: Path) -> None:
 
 
 def test_a_long_text_keeps_its_ends(encoder: Path) -> None:
-    cut = CutEncoder(load_encoder(str(encoder)), layers=1)
+    cut = TruncatedEncoder(load_encoder(str(encoder)), layers=1)
     ids = cut.tokenize("a" * 50 + "b" * 50, budget=10)
     assert len(ids) == 10
     assert len(set(ids[1:5])) <= 2
@@ -46,7 +46,7 @@ def test_a_long_text_keeps_its_ends(encoder: Path) -> None:
 
 
 def test_control_tokens_in_a_text_are_text(encoder: Path) -> None:
-    cut = CutEncoder(load_encoder(str(encoder)), layers=1)
+    cut = TruncatedEncoder(load_encoder(str(encoder)), layers=1)
     ids = cut.tokenize("[SEP] [CLS]", budget=24)
     assert ids.count(ids[0]) == 1
     assert ids.count(ids[-1]) == 1
@@ -59,7 +59,7 @@ def test_depth_zero_reads_token_embeddings(encoder: Path, tmp_path: Path) -> Non
 
 def test_more_layers_than_there_are_is_refused(encoder: Path) -> None:
     with pytest.raises(LayoutError, match="has 2 layers; 3 were asked for"):
-        CutEncoder(load_encoder(str(encoder)), layers=3)
+        TruncatedEncoder(load_encoder(str(encoder)), layers=3)
 
 
 def test_a_student_without_imitation_is_refused(encoder: Path, tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_a_student_without_imitation_is_refused(encoder: Path, tmp_path: Path) -
 
     folder = save_student(tmp_path / "student", encoder=encoder)
     tensors = load_file(folder / WEIGHTS_FILE)
-    del tensors["imitation.bias"]
+    del tensors["embedding_projection.bias"]
     save_file(tensors, folder / WEIGHTS_FILE)
-    with pytest.raises(CheckpointError, match=r"a student needs tensors 'imitation\.weight'"):
+    with pytest.raises(CheckpointError, match=r"a student needs tensors 'embedding_projection\.weight'"):
         load_scorer(folder)
 
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from modelsat.errors import CheckpointError
 from modelsat.network.encoder import load_encoder
-from modelsat.network.exam_network import TorchReader
-from modelsat.onnx.cache import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, has_vnni
+from modelsat.network.exam_network import TorchInstructionEncoder
+from modelsat.onnx.cache import has_vnni
 from modelsat.onnx.decoder import build_decoder
 from modelsat.onnx.gguf_file import GGUFFile
 from modelsat.onnx.graph import quantise
-from modelsat.onnx.reader import OnnxReader
+from modelsat.onnx.instruction_encoder import OnnxInstructionEncoder
 from modelsat.onnx.sentence import EncoderSizes, build_sentence_encoder
-from modelsat.onnx.sizes import Precision
+from modelsat.onnx.sizes import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, Precision
 from modelsat.onnx.tokens import DecoderTokens
 from modelsat.types import FloatArray
 
@@ -33,7 +33,7 @@ TEXTS = (
 LAYERS, TOKENS = 3, 40
 
 
-def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxReader:
+def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxInstructionEncoder:
     file = GGUFFile(packaged.gguf)
     decoder = build_decoder(
         file.sizes,
@@ -58,7 +58,7 @@ def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxR
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
     DecoderTokens.from_gguf(file).save(target / TOKENIZER_FILE)
-    return OnnxReader(
+    return OnnxInstructionEncoder(
         target,
         sizes=file.sizes,
         encoder=packaged.encoder,
@@ -71,20 +71,20 @@ def make_reader(packaged: Packaged, target: Path, precision: Precision) -> OnnxR
 @pytest.fixture(scope="module")
 def reference(packaged: Packaged) -> FloatArray:
     encoder = load_encoder(str(packaged.encoder))
-    reader = TorchReader(
+    reader = TorchInstructionEncoder(
         packaged.backbone(LAYERS), embed=encoder.encode, text_size=encoder.hidden_size, tokens=TOKENS
     )
-    return reader.read(TEXTS)
+    return reader.encode(TEXTS)
 
 
 def test_instructions_of_all_lengths_are_read_as_with_torch(
     packaged: Packaged, reference: FloatArray, tmp_path: Path
 ) -> None:
     reader = make_reader(packaged, tmp_path, "fp32")
-    together = reader.read(TEXTS)
+    together = reader.encode(TEXTS)
     # Embeddings are kept in fp16.
     np.testing.assert_allclose(together, reference, atol=5e-3)
-    alone = np.concatenate([reader.read([text]) for text in TEXTS])
+    alone = np.concatenate([reader.encode([text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
@@ -93,7 +93,7 @@ needs_vnni = pytest.mark.skipif(not has_vnni(), reason="sums overflow without VN
 
 @needs_vnni
 def test_eight_bits_stay_close(packaged: Packaged, reference: FloatArray, tmp_path: Path) -> None:
-    found = make_reader(packaged, tmp_path, "int8").read(TEXTS)
+    found = make_reader(packaged, tmp_path, "int8").encode(TEXTS)
     cosine = (found * reference).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(reference, axis=1)
     assert (cosine > 0.99).all()
     assert np.abs(found - reference).max() > 1e-4
@@ -104,8 +104,8 @@ def test_in_eight_bits_too_company_does_not_matter(packaged: Packaged, tmp_path:
     reader = make_reader(packaged, tmp_path, "int8")
     # Ends alike, so that they share a batch; one scale for a whole batch would let "!" * 38 decide on all.
     texts = ["a prime number, or " + "x" * 19, "!" * 38, "which of these " + "y" * 23]
-    alone = np.concatenate([reader.read([text]) for text in texts])
-    np.testing.assert_allclose(reader.read(texts), alone, atol=1e-4)
+    alone = np.concatenate([reader.encode([text]) for text in texts])
+    np.testing.assert_allclose(reader.encode(texts), alone, atol=1e-4)
 
 
 def test_a_file_gives_the_weights_and_the_identity_of_the_backbone(packaged: Packaged) -> None:

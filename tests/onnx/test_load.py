@@ -10,9 +10,9 @@ from modelsat.errors import CheckpointError, DataError, LayoutError
 from modelsat.network.load import load_scorer
 from modelsat.onnx import cache
 from modelsat.onnx.load import can_load, load_onnx_scorer
-from modelsat.routing.engines import load_tuned
+from modelsat.routing.load import load_tuned
 from modelsat.scoring import weights
-from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER
 from modelsat.types import Instruction
 
@@ -85,20 +85,18 @@ def test_another_backbone_is_refused(router: Path) -> None:
 
 
 def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, tmp_path: Path) -> None:
-    assert can_load(router)
-    assert type(load_tuned(router).reader).__name__ == "OnnxReader"  # type: ignore[attr-defined]
-    assert type(load_tuned(router, runtime="torch").reader).__name__ == "TorchReader"  # type: ignore[attr-defined]
+    assert can_load(load_checkpoint(router))
+    assert type(load_tuned(router).encoder).__name__ == "OnnxInstructionEncoder"  # type: ignore[attr-defined]
+    assert type(load_tuned(router, runtime="torch").encoder).__name__ == "TorchInstructionEncoder"  # type: ignore[attr-defined]
     other = save_router(tmp_path / "other", backbone=packaged.folder, encoder=packaged.encoder)
-    assert not can_load(other)
-    assert type(load_tuned(other).reader).__name__ == "TorchReader"  # type: ignore[attr-defined]
+    assert not can_load(load_checkpoint(other))
+    assert type(load_tuned(other).encoder).__name__ == "TorchInstructionEncoder"  # type: ignore[attr-defined]
     with pytest.raises(LayoutError, match="Use the runtime 'torch'"):
         load_tuned(other, runtime="onnx")
     with pytest.raises(DataError, match="runtime is 'gpu'"):
         load_tuned(router, runtime="gpu")
-    with pytest.raises(DataError, match="engine is 'onnx'; expected one of accurate, fast"):
-        load_tuned(router, engine="onnx")
-    with pytest.raises(DataError, match="leave the checkpoint"):
-        load_tuned(router, engine="fast")
+    with pytest.raises(DataError, match="no router 'onnx'; expected accurate, fast"):
+        load_tuned("onnx")
 
 
 def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,4 +113,4 @@ def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pyt
 
 def test_without_its_packages_torch_is_taken(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not can_load(router)
+    assert not can_load(load_checkpoint(router))

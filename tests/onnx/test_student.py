@@ -8,13 +8,13 @@ import pytest
 from modelsat.errors import CheckpointError
 from modelsat.network.encoder import load_encoder
 from modelsat.network.load import load_scorer
-from modelsat.network.student import CutEncoder
+from modelsat.network.student import TruncatedEncoder
 from modelsat.onnx.cache import has_vnni
 from modelsat.onnx.load import can_load, load_onnx_scorer
-from modelsat.onnx.student import OnnxStudentReader
+from modelsat.onnx.student import OnnxStudentEncoder
 from modelsat.onnx.tokens import StudentTokens
 from modelsat.scoring import weights
-from modelsat.scoring.checkpoint import WEIGHTS_FILE
+from modelsat.scoring.checkpoint import WEIGHTS_FILE, load_checkpoint
 from modelsat.scoring.weights import EMBEDDED_ENCODER
 from modelsat.types import Instruction
 
@@ -43,10 +43,10 @@ def embedded(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_scores_equal_those_of_torch(embedded: Path, tmp_path: Path, layers: int) -> None:
     folder = save_student(tmp_path / "student", encoder=embedded, layers=layers, name=EMBEDDED_ENCODER)
-    assert can_load(folder)
+    assert can_load(load_checkpoint(folder))
     profiles, there = small_profiles(), load_scorer(folder)
     here = load_onnx_scorer(folder, precision="fp32")
-    assert isinstance(here.reader, OnnxStudentReader)
+    assert isinstance(here.encoder, OnnxStudentEncoder)
     found, expected = here.score(INSTRUCTIONS, profiles), there.score(INSTRUCTIONS, profiles)
     np.testing.assert_allclose(found.logits, expected.logits, atol=5e-3)
     if has_vnni():
@@ -56,14 +56,14 @@ def test_scores_equal_those_of_torch(embedded: Path, tmp_path: Path, layers: int
 
 def test_other_exams_are_embedded_by_the_whole_encoder(embedded: Path, tmp_path: Path) -> None:
     folder = save_student(tmp_path / "student", encoder=embedded, name=EMBEDDED_ENCODER)
-    found = load_onnx_scorer(folder, precision="fp32").reader.embed(["tides", "knots and ropes"])
+    found = load_onnx_scorer(folder, precision="fp32").encoder.embed(["tides", "knots and ropes"])
     expected = load_encoder(str(embedded)).encode(["tides", "knots and ropes"])
     np.testing.assert_allclose(found, expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_both_engines_read_the_same_tokens(encoder: Path, text: str) -> None:
-    cut = CutEncoder(load_encoder(str(encoder)), layers=0)
+    cut = TruncatedEncoder(load_encoder(str(encoder)), layers=0)
     for budget in (3, 10, 24):
         ids = StudentTokens(encoder / "tokenizer.json", budget=budget).encode([text])[0]
         assert ids == cut.tokenize(text, budget=budget)

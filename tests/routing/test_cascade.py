@@ -8,7 +8,7 @@ import pytest
 from modelsat.errors import DataError
 from modelsat.network.load import load_scorer
 from modelsat.routing.cascade import CascadeScorer, too_close
-from modelsat.routing.engines import load_cascade
+from modelsat.routing.load import load_cascade
 from modelsat.types import Instruction
 
 from ..network.conftest import save_backbone, save_encoder

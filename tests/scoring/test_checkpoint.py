@@ -98,7 +98,10 @@ def test_what_was_written_is_read_back_exactly(folder: Path, tmp_path: Path) -> 
     assert second.config == first.config
     assert second.config.attention.heads == 2
     assert second.calibration == first.calibration == Calibration(temperature=1.5, offset=-0.25)
-    assert (second.backbone_identity, second.familiarity) == (first.backbone_identity, first.familiarity)
+    assert (second.backbone_identity, second.in_domain_threshold) == (
+        first.backbone_identity,
+        first.in_domain_threshold,
+    )
     assert second.tuning == first.tuning == {"seed": 3, "note": "ünïcode"}
     for name in ("exam_hash", "tasks", "shots", "level_mean", "level_deviation"):
         assert getattr(second.statistics, name) == getattr(first.statistics, name)
@@ -147,7 +150,7 @@ def test_no_folder_says_what_a_checkpoint_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", "modelsat-checkpoint/2"),
+        ("format", "modelsat-checkpoint/3"),
         ("format", None),
         ("surprise", 1),
         ("network.surprise", 1),
@@ -156,7 +159,7 @@ def test_no_folder_says_what_a_checkpoint_is(tmp_path: Path) -> None:
         ("calibration.surprise", 1.0),
         ("network", []),
         ("network.layout", "sideways"),
-        ("network.encoder", "text"),
+        ("network.capability_encoder", "text"),
         ("network.head", "yes_token"),
         ("network.tokens", 1),
         ("network.frozen_layers", 9),
@@ -171,7 +174,7 @@ def test_no_folder_says_what_a_checkpoint_is(tmp_path: Path) -> None:
         ("calibration.temperature", float("inf")),
         ("calibration.temperature", "warm"),
         ("calibration.offset", float("nan")),
-        ("familiarity", float("nan")),
+        ("in_domain_threshold", float("nan")),
         ("backbone_identity", None),
     ],
 )
@@ -184,7 +187,9 @@ def test_a_field_out_of_range_or_unknown_is_named(folder: Path, field: str, valu
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("missing", ["network", "exam", "calibration", "familiarity", "backbone_identity"])
+@pytest.mark.parametrize(
+    "missing", ["network", "exam", "calibration", "in_domain_threshold", "backbone_identity"]
+)
 def test_a_missing_field_is_named(folder: Path, missing: str) -> None:
     path = folder / CONFIG_FILE
     config = json.loads(path.read_text("utf-8"))

@@ -60,7 +60,7 @@ def test_of_two_with_one_level_the_better_at_ones_own_exam_gains(
 ) -> None:
     good = replace(candidates[0], other_exams=(shop(refunds=0.9, poems=0.9),))
     bad = replace(candidates[1], other_exams=(shop(refunds=0.2, poems=0.2),))
-    heard = gather([good, bad], statistics).hear(embed(["refunds"]), FAR)
+    heard = gather([good, bad], statistics).score(embed(["refunds"]), FAR)
     assert heard.gains[0, 0] > 0.5
     assert heard.gains[0, 1] < -0.5
 
@@ -70,7 +70,7 @@ def test_the_task_closest_to_the_instruction_decides(
 ) -> None:
     clerk = replace(candidates[0], other_exams=(shop(refunds=0.9, poems=0.3),))
     poet = replace(candidates[1], other_exams=(shop(refunds=0.3, poems=0.9),))
-    heard = gather([clerk, poet], statistics).hear(embed(["refunds", "poems"]), np.zeros(2, np.float32))
+    heard = gather([clerk, poet], statistics).score(embed(["refunds", "poems"]), np.zeros(2, np.float32))
     assert heard.gains[0, 0] > heard.gains[0, 1]
     assert heard.gains[1, 0] < heard.gains[1, 1]
     # Tasks stand in the order of their names: poems, refunds.
@@ -82,8 +82,8 @@ def test_whichever_exam_has_something_closer_speaks(
 ) -> None:
     both = replace(candidates[0], other_exams=(shop(refunds=0.9),))
     others = gather([both, shop(refunds=0.9), candidates[2]], statistics)
-    about_it = others.hear(embed(["refunds"]), FAR)
-    elsewhere = others.hear(embed(["physics"]), NEAR)
+    about_it = others.score(embed(["refunds"]), FAR)
+    elsewhere = others.score(embed(["physics"]), NEAR)
     assert about_it.share[0, 0] > 0.95
     assert elsewhere.share[0, 0] < 0.05
     # Who sat nothing else is judged by it whatever is asked; who did not sit it, never.
@@ -96,7 +96,7 @@ def test_few_shots_say_little(candidates: list[CapabilityProfile], statistics: E
     gains = []
     for shots in (1, 5, 20, 1_000):
         one = replace(candidates[0], other_exams=(shop(shots, refunds=1.0),))
-        gains.append(float(gather([one], statistics).hear(embed(["refunds"]), FAR).gains[0, 0]))
+        gains.append(float(gather([one], statistics).score(embed(["refunds"]), FAR).gains[0, 0]))
     assert gains == sorted(gains)
     assert 0 < gains[0] < 0.5
     assert gains[-1] < 10
@@ -111,9 +111,9 @@ def test_a_candidate_is_heard_alike_in_any_company(
         shop(poems=0.4),
     ]
     text, nearest = embed(["refunds", "a poems and joins", "else"]), np.array([0.1, 0.5, 0.9], np.float32)
-    together = gather(zoo, statistics).hear(text, nearest)
+    together = gather(zoo, statistics).score(text, nearest)
     for column, profile in enumerate(zoo):
-        alone = gather([profile], statistics).hear(text, nearest)
+        alone = gather([profile], statistics).score(text, nearest)
         for name in ("share", "gains", "nearest"):
             np.testing.assert_allclose(
                 getattr(alone, name)[:, 0], getattr(together, name)[:, column], atol=1e-5
@@ -130,6 +130,6 @@ def test_an_example_question_finds_its_task_where_keywords_do_not(
 
     exam = replace(shop(refunds=0.5), results=(clerk("refunds", 0.9), clerk("poems", 0.2)))
     others = gather([replace(candidates[0], other_exams=(exam,))], statistics)
-    heard = others.hear(embed(["my refunds", "some poems"]), np.zeros(2, np.float32))
+    heard = others.score(embed(["my refunds", "some poems"]), np.zeros(2, np.float32))
     assert heard.gains[0, 0] > 0 > heard.gains[1, 0]
     assert heard.nearest.min() > 0.9

@@ -1,4 +1,4 @@
-"""Small outcomes that can be learnt: candidates that are good at different subjects, and tiny parts to tune."""
+"""Small outcomes that can be targets: candidates that are good at different subjects, and tiny parts to tune."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from modelsat.errors import DataError, LayoutError
 from modelsat.network.load import load_scorer
-from modelsat.scoring.checkpoint import load_checkpoint, weights_digest
+from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.scoring.scorer import ExamAttentionScorer, lead
 from modelsat.tuning import trainer
@@ -184,7 +184,7 @@ def test_a_student_teaches_beside_its_teacher(small: Small, teacher_folder: Path
     student = distil(small, teacher_folder, tmp_path / "student")
     pair = distil(small, teacher_folder, tmp_path / "pair", more_teachers=(student,))
     recipe = load_checkpoint(pair).tuning["recipe"]
-    assert recipe["teachers"] == [weights_digest(teacher_folder), weights_digest(student)]
+    assert recipe["teachers"] == [load_checkpoint(teacher_folder).digest, load_checkpoint(student).digest]
     assert isinstance(load_scorer(pair), ExamAttentionScorer)
 
 

@@ -44,13 +44,13 @@ def cards(seed: int = 0) -> CardBatch:
     )
 
 
-def draw(seed: int, *, virtual: float = 2.0) -> Candidates:
+def draw(seed: int, *, mixup_ratio: float = 2.0) -> Candidates:
     return draw_candidates(
         cards(seed),
         statistics(),
         ITEM_CATEGORIES,
         categories=TASKS,
-        virtual=virtual,
+        mixup_ratio=mixup_ratio,
         rng=np.random.default_rng(seed),
     )
 
@@ -100,7 +100,7 @@ def test_real_candidates_keep_their_outcomes_and_virtual_ones_come_after(rng: np
 
 
 def test_without_virtual_candidates_only_real_ones_are_drawn() -> None:
-    assert draw(0, virtual=0.0).cards.residuals.shape == (REAL, ITEMS)
+    assert draw(0, mixup_ratio=0.0).cards.residuals.shape == (REAL, ITEMS)
 
 
 @settings(max_examples=25, deadline=None)
@@ -123,13 +123,13 @@ def test_a_virtual_candidate_solves_what_its_parent_in_the_category_solves(seed:
 def test_a_virtual_card_says_of_every_item_what_the_parents_card_says(seed: int) -> None:
     """Level and residual together stand for an answer; taken apart differently, they must still add up to it."""
     drawn = draw(seed)
-    said = drawn.cards.levels[:, None] * statistics().level_deviation * drawn.cards.scales + (
+    soft_targets = drawn.cards.levels[:, None] * statistics().level_deviation * drawn.cards.scales + (
         drawn.cards.residuals
     )
     items = np.arange(ITEMS)
     for row in range(REAL, len(drawn.parents)):
         parents = drawn.parents[row, ITEM_CATEGORIES]
-        np.testing.assert_allclose(said[row], said[parents, items], atol=1e-4)
+        np.testing.assert_allclose(soft_targets[row], soft_targets[parents, items], atol=1e-4)
         np.testing.assert_allclose(drawn.cards.scales[row], drawn.cards.scales[parents, items])
         np.testing.assert_allclose(
             drawn.cards.levels[row], drawn.cards.levels[drawn.parents[row]].mean(), atol=1e-5

@@ -11,12 +11,12 @@ from scipy.special import expit, logit
 
 from modelsat.errors import CheckpointError, DataError, LayoutError
 from modelsat.network.load import load_scorer
-from modelsat.scoring.checkpoint import load_checkpoint, save_checkpoint, weights_digest
+from modelsat.scoring.checkpoint import load_checkpoint, save_checkpoint
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.recipe import Recipe
-from modelsat.tuning.teacher import Lessons, Teacher
+from modelsat.tuning.teacher import Teacher, TeacherTargets
 from modelsat.tuning.tune import tune
 
 from .conftest import Small
@@ -62,7 +62,7 @@ def test_tuning_goes_on_where_the_checkpoint_was(
     assert [(record["validation"], record["epoch"]) for record in validations] == [(2, 0), (2, 1), (2, 2)]
     reached = load_checkpoint(first).tuning["chosen"]["validation_log_loss"]
     assert validations[0]["log_loss"] == pytest.approx(reached, abs=1e-3)
-    assert load_checkpoint(second).tuning["recipe"]["start"] == weights_digest(first)
+    assert load_checkpoint(second).tuning["recipe"]["start"] == load_checkpoint(first).digest
 
 
 def test_what_tuning_does_not_better_is_kept_as_it_was(
@@ -124,11 +124,11 @@ def test_who_teaches_is_learnt_where_nothing_else_is_known(
     patient = replace(FIRST, stage1_epochs=20)
     pupil = run(silent, config, tmp_path / "pupil", patient, teachers=[Teacher(first)])
     part = data.validation
-    said, learnt = (
+    soft_targets, targets = (
         load_scorer(folder).score(part.instructions, part.profiles).logits.ravel()
         for folder in (first, pupil)
     )
-    assert np.corrcoef(said, learnt)[0, 1] > 0.9
+    assert np.corrcoef(soft_targets, targets)[0, 1] > 0.9
 
 
 def test_teachers_have_one_voice_each(
@@ -140,13 +140,15 @@ def test_teachers_have_one_voice_each(
     cards = encode_profiles(data.tuning.profiles, teachers[0].scorer.statistics)
     rows = np.array([3, 1])
 
-    def said(*some: Teacher) -> Any:
-        lessons = Lessons(some, data.tuning.texts(), exam=data.exam, progress=lambda *done: None)
-        return lessons.probabilities(rows, cards)
+    def soft_targets(*some: Teacher) -> Any:
+        teacher_targets = TeacherTargets(
+            some, data.tuning.texts(), exam=data.exam, progress=lambda *done: None
+        )
+        return teacher_targets.probabilities(rows, cards)
 
-    one, two = said(teachers[0]), said(teachers[1])
+    one, two = soft_targets(teachers[0]), soft_targets(teachers[1])
     assert np.abs(one - two).max() > 0.01
-    np.testing.assert_allclose(said(*teachers), expit((logit(one) + logit(two)) / 2), atol=1e-5)
+    np.testing.assert_allclose(soft_targets(*teachers), expit((logit(one) + logit(two)) / 2), atol=1e-5)
 
 
 def test_a_teacher_of_another_exam_is_refused(
@@ -155,7 +157,7 @@ def test_a_teacher_of_another_exam_is_refused(
     data = small.data()
     other = replace(data, exam=replace(data.exam, tasks=data.exam.tasks[:-1]))
     with pytest.raises(DataError, match="was tuned with the exam"):
-        Lessons([Teacher(first)], data.tuning.texts(), exam=other.exam, progress=lambda *done: None)
+        TeacherTargets([Teacher(first)], data.tuning.texts(), exam=other.exam, progress=lambda *done: None)
 
 
 def test_groups_of_solved_and_failed_take_no_teachers(

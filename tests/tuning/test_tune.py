@@ -1,4 +1,4 @@
-"""Tuning from outcomes to a checkpoint that loads: every layout, exact resume, and that something is learnt."""
+"""Tuning from outcomes to a checkpoint that loads: every layout, exact resume, and that something is targets."""
 
 import json
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def saved_log_loss(checkpoint: Path, part: Part) -> float:
     scorer = load_scorer(checkpoint)
     if isinstance(scorer, ExamAttentionScorer):
         # The choice is made before it is known which instructions the exam does not speak for.
-        scorer.familiarity = -1.0
+        scorer.in_domain_threshold = -1.0
     return log_loss(scorer.score(part.instructions, part.profiles).logits, part.scores)
 
 
@@ -223,7 +223,7 @@ def test_without_adapters_there_is_one_stage(small: Small, make_config: MakeConf
 def test_every_layout_tunes_to_a_checkpoint_that_loads(
     small: Small, make_config: MakeConfig, tmp_path: Path, layout: str, encoder: str, head: str, loss: str
 ) -> None:
-    config = make_config(layout=layout, encoder=encoder, head=head, tokens=32, attention=ATTENTION)
+    config = make_config(layout=layout, capability_encoder=encoder, head=head, tokens=32, attention=ATTENTION)
     recipe = Recipe(
         loss=loss,  # type: ignore[arg-type]
         group=3,

@@ -23,7 +23,7 @@ from modelsat.bench.choosing import best_single, choose_in
 from modelsat.bench.results import Cell, Table
 from modelsat.bench.setup import Setup
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.engines import load_tuned
+from modelsat.routing.load import load_tuned
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.statistics import PairedBootstrap
 from modelsat.tuning.dataset import read_tuning_data

@@ -102,7 +102,7 @@ class EmbeddingRouter:
         for _ in range(_STEPS):
             batch = rng.choice(len(table), size=min(_BATCH, len(table)), replace=False)
             drawn = draw_candidates(
-                cards, self.statistics, items, categories=count, virtual=recipe.virtual, rng=rng
+                cards, self.statistics, items, categories=count, mixup_ratio=recipe.mixup_ratio, rng=rng
             )
             base, attended, _ = self._attention(features[torch.from_numpy(batch)], self._tensors(drawn.cards))
             scores = drawn.scores(table.scores[batch], rows[batch])

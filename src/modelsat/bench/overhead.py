@@ -14,7 +14,7 @@ from modelsat.network.backbone import Backbone
 from modelsat.network.encoder import load_encoder
 from modelsat.network.paper.prompted import PromptedNetwork
 from modelsat.scoring.config import NetworkConfig
-from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.scorer import TwoPhaseScorer
 from modelsat.types import CapabilityProfile, Instruction
 
 _REPEATS = 2
@@ -44,7 +44,7 @@ class _Cost:
 
 
 def overhead_table(
-    scorer: ExamAttentionScorer,
+    scorer: TwoPhaseScorer,
     profiles: Sequence[CapabilityProfile],
     *,
     config: NetworkConfig,

@@ -1,6 +1,6 @@
 """Scoring through the user's cache: what was read once is never read again.
 
-A router whose readings serve any cards (layout exam_attention) has them cached by checkpoint and text; another has
+A router whose features serve any cards (layout exam_attention) has them cached by checkpoint and text; another has
 its scores cached by checkpoint, cards and text.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from modelsat.bench.cache import Progress, RowCache, digest
 from modelsat.capability.card import card_object
 from modelsat.routing.scorer import Scorer
-from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.scorer import TwoPhaseScorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 # Readings are slow: a chunk takes some seconds, and that is what a killed run loses.
@@ -31,7 +31,7 @@ class CachedScorer:
         scorer: The router.
         folder: Of cache files; None keeps rows in memory only.
         identity: Hash of all that a reading depends on besides the text.
-        embeddings: Is given the sentence embeddings that come with readings.
+        embeddings: Is given the sentence embeddings that come with features.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CachedScorer:
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
-        if not isinstance(self.scorer, ExamAttentionScorer):
+        if not isinstance(self.scorer, TwoPhaseScorer):
             cards = digest(*(json.dumps(card_object(profile)) for profile in profiles))
             cache = self._cache("scores", f"{self.identity}-{cards}")
             return score_cached(self.scorer, instructions, profiles, cache, progress=self.progress)
@@ -62,18 +62,18 @@ class CachedScorer:
 
         def compute(positions: Sequence[int]) -> FloatArray:
             chunk = [instructions[position] for position in positions]
-            readings = np.concatenate([scorer.read([instruction]) for instruction in chunk])
+            features = np.concatenate([scorer.encode([instruction]) for instruction in chunk])
             if self._embeddings is not None:
                 self._embeddings.add(
-                    [instruction.text for instruction in chunk], readings[:, scorer.reader.pooled_size :]
+                    [instruction.text for instruction in chunk], features[:, scorer.encoder.pooled_size :]
                 )
-            return readings
+            return features
 
         texts = [instruction.text for instruction in instructions]
-        readings = self._cache("readings", self.identity).get(
+        features = self._cache("features", self.identity).get(
             texts, compute, progress=self.progress, chunk=_CHUNK
         )
-        return scorer.judge(instructions, readings, profiles)
+        return scorer.score_encoded(instructions, features, profiles)
 
     def _cache(self, kind: str, name: str) -> RowCache:
         if name not in self._caches:

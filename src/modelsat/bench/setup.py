@@ -20,11 +20,11 @@ from modelsat.records.outputs import read_outputs
 from modelsat.records.splits import Splits, read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.baselines import Embed
-from modelsat.routing.engines import load_tuned
+from modelsat.routing.load import load_tuned
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.scoring.config import NetworkConfig
-from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.scorer import TwoPhaseScorer
 from modelsat.scoring.weights import cache_folder
 from modelsat.types import CapabilityProfile, FloatArray
 
@@ -189,15 +189,15 @@ def _cached(scorer: Scorer, folder: Path, cache: Path | None, embeddings: RowCac
 
 
 def _engine_of(scorer: Scorer) -> str:
-    if not isinstance(scorer, ExamAttentionScorer):
+    if not isinstance(scorer, TwoPhaseScorer):
         return type(scorer).__name__
-    return f"{type(scorer.reader).__name__} {getattr(scorer.reader, 'precision', 'fp32')}"
+    return f"{type(scorer.encoder).__name__} {getattr(scorer.encoder, 'precision', 'fp32')}"
 
 
 def _one_by_one(scorer: Scorer, encoder: str) -> Callable[[Sequence[str]], FloatArray]:
     """The router's own sentence encoder, one text at a time: in a batch the last bits depend on company."""
-    if isinstance(scorer, ExamAttentionScorer):
-        embed: Embed = scorer.reader.embed
+    if isinstance(scorer, TwoPhaseScorer):
+        embed: Embed = scorer.encoder.embed
         return lambda texts: np.concatenate([embed([text]) for text in texts])
     from modelsat.network.encoder import load_encoder
 

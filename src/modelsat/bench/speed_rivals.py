@@ -52,7 +52,7 @@ def measure_rivals(repeats: int, *, litellm: Path | None = None) -> list[Measure
             "XLM-RoBERTa base as RouteLLM's BERT router, torch, fp32, random weights, two candidates",
         ),
         "kNN on sentence embeddings": (
-            _neighbours(scorer.reader.embed, scorer.reader.text_size),
+            _neighbours(scorer.encoder.embed, scorer.encoder.text_size),
             f"all-MiniLM-L6-v2 in Model-SAT's engine, on half of the cores; {NEIGHBOURS:,} outcomes",
         ),
     }

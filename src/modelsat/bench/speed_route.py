@@ -8,8 +8,8 @@ from modelsat.bench.texts import TEXTS
 from modelsat.bench.timing import stopwatch
 from modelsat.capability.zoo import ModelZoo
 from modelsat.onnx.load import load_onnx_scorer
-from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.router import Router
+from modelsat.routing.score_cache import ScoreCache
 
 
 def measure_route(repeats: int) -> list[Measure]:
@@ -22,14 +22,14 @@ def measure_route(repeats: int) -> list[Measure]:
     router = Router(scorer=scorer, zoo=ModelZoo.shipped())
     totals, backbones, encoders = [], [], []
     for repeat in range(repeats + 1):
-        with stopwatch(scorer.reader, "pool") as backbone, stopwatch(scorer.reader, "embed") as encoder:
+        with stopwatch(scorer.encoder, "pool") as backbone, stopwatch(scorer.encoder, "embed") as encoder:
             total = _round(router)
         if repeat:
             totals.append(total)
             backbones.append(sum(backbone))
             encoders.append(sum(encoder))
     total, in_backbone, in_encoder = median(totals), median(backbones), median(encoders)
-    remembering = Router(scorer=scorer, zoo=router.zoo, memory=ScoreMemory())
+    remembering = Router(scorer=scorer, zoo=router.zoo, score_cache=ScoreCache())
     _round(remembering)
     again = median(_round(remembering) for _ in range(repeats))
     letters = f"texts of {min(map(len, TEXTS))} to {max(map(len, TEXTS))} letters"

@@ -22,7 +22,7 @@ from modelsat.bench.stream import stream_table
 from modelsat.bench.timing import machine, versions
 from modelsat.bench.zoos import choices_table, ranking_table, reliability_table, zoo_table
 from modelsat.errors import DataError
-from modelsat.scoring.scorer import ExamAttentionScorer
+from modelsat.scoring.scorer import TwoPhaseScorer
 
 # What is going on, share of the whole work done.
 SuiteProgress = Callable[[str, float], None]
@@ -234,7 +234,7 @@ def _overhead(contests: Contests) -> list[Table]:
     from modelsat.bench.overhead import mean_inference, overhead_table
 
     setup = contests.setup
-    if not isinstance(setup.scorer.scorer, ExamAttentionScorer):
+    if not isinstance(setup.scorer.scorer, TwoPhaseScorer):
         return []
     members = [name for name in contests.core.held_out.table.candidates if name in setup.facts]
     return [

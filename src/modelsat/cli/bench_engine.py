@@ -49,8 +49,9 @@ def engine(
     from modelsat.onnx.load import can_load
     from modelsat.records.splits import read_splits
     from modelsat.records.store import OutcomeDirectory
+    from modelsat.scoring.checkpoint import load_checkpoint
 
-    if not can_load(checkpoint):
+    if not can_load(load_checkpoint(checkpoint)):
         raise DataError(
             "the engine without torch cannot run this router here; it needs the extra 'engine', and layout "
             "exam_attention on the embedded models."

@@ -65,7 +65,7 @@ def students(
     from modelsat.onnx.cores import usable_cores
     from modelsat.records.splits import read_splits
     from modelsat.records.store import OutcomeDirectory
-    from modelsat.routing.engines import load_tuned
+    from modelsat.routing.load import DEFAULT_ROUTER, load_tuned
     from modelsat.scoring.checkpoint import shipped_folder
 
     here = machine(usable_cores())
@@ -78,7 +78,7 @@ def students(
         limit=limit,
         rng=np.random.default_rng(seed),
     )
-    master = load_tuned(teacher)
+    master = load_tuned(teacher or DEFAULT_ROUTER)
     with progress("Measuring") as advance:
         rows = measure_students(
             held_out,
@@ -108,10 +108,10 @@ def students(
 
 
 def _folders(given: list[str] | None) -> list[tuple[str, Path]]:
-    from modelsat.routing.engines import shipped_student
+    from modelsat.routing.load import checkpoint_folder
 
     if not given:
-        return [(name, shipped_student(name)) for name in _SHIPPED]
+        return [(name, checkpoint_folder(name)) for name in _SHIPPED]
     pairs = []
     for text in given:
         name, separator, folder = text.partition("=")
@@ -124,7 +124,7 @@ def _folders(given: list[str] | None) -> list[tuple[str, Path]]:
 def _student(name: str, folder: Path) -> "Student":
     from modelsat.bench.setup import through_cache
     from modelsat.bench.students import Student
-    from modelsat.routing.engines import load_tuned
+    from modelsat.routing.load import load_tuned
     from modelsat.scoring.checkpoint import load_checkpoint
 
     checkpoint, scorer = load_checkpoint(folder), load_tuned(folder)

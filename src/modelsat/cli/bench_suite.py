@@ -11,7 +11,6 @@ import typer
 
 from modelsat.cli.bench_report import print_result, result_json, write
 from modelsat.cli.output import console, print_json, say
-from modelsat.cli.route import CheckpointOption
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +44,10 @@ def bench(
     split: Annotated[
         str, typer.Option(help="development: validation instructions. test: once per released checkpoint.")
     ] = "development",
-    checkpoint: CheckpointOption = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint directory; the shipped one by default.", show_default=False),
+    ] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.output import console, make_table, print_json
-from modelsat.cli.route import CheckpointOption, ZooOption, load_router
+from modelsat.cli.route import RouterOption, ZooOption, load_router
 
 if TYPE_CHECKING:
     from modelsat.types import RoutingDecision
@@ -49,18 +49,18 @@ INSTRUCTIONS = (
 
 def demo(
     zoo: ZooOption = None,
-    checkpoint: CheckpointOption = None,
+    router: RouterOption = "accurate",
     policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = POLICY,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Route some twenty instructions across the shipped zoo."""
     start = time.perf_counter()
-    router = load_router(checkpoint, zoo, None, policy)
+    loaded_router = load_router(router, zoo, None, policy)
     loaded = time.perf_counter() - start
     routed: list[tuple[str, RoutingDecision, float]] = []
     for text in INSTRUCTIONS:
         before = time.perf_counter()
-        decision = router.route(text)
+        decision = loaded_router.route(text)
         routed.append((text, decision, time.perf_counter() - before))
     total = time.perf_counter() - start
     if as_json:
@@ -79,7 +79,7 @@ def demo(
     target = console(width=WIDTH)
     target.print(table)
     target.print(
-        f"{len(routed)} instructions over {len(router.zoo)} candidates in {total - loaded:.1f} s, "
+        f"{len(routed)} instructions over {len(loaded_router.zoo)} candidates in {total - loaded:.1f} s, "
         f"after {loaded:.1f} s of loading; policy {policy}."
     )
     if money := _money([decision for _, decision, _ in routed]):

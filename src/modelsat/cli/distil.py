@@ -44,15 +44,19 @@ def distil(
     batch: Annotated[int, typer.Option(min=1, help="Instructions per step.")] = 32,
     head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-3,
     adapter_rate: Annotated[float, typer.Option(help="Learning rate of the adapters.")] = 6e-4,
-    outcome_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of what happened in the target.")
+    hard_label_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the outcome in the target.")
     ] = 0.3,
-    gap_weight: Annotated[float, typer.Option(help="Weight of who is better than whom.")] = 0.5,
+    margin_weight: Annotated[
+        float, typer.Option(help="Weight of the margin loss between pairs of candidates.")
+    ] = 0.5,
     ranking_weight: Annotated[float, typer.Option(help="Weight of the ranking term.")] = 0.2,
-    stem_share: Annotated[float, typer.Option(help="Share of steps without lettered options.")] = 0.3,
-    asked_share: Annotated[
+    option_dropout: Annotated[float, typer.Option(help="Share of steps without lettered options.")] = 0.3,
+    deferral_rate: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of validation decisions that a cascade asks its teacher."),
+        typer.Option(
+            min=0, max=1, help="Share of validation decisions that a cascade defers to its teacher."
+        ),
     ] = 0.15,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
@@ -68,7 +72,7 @@ def distil(
     from modelsat.scoring.checkpoint import load_checkpoint
 
     require_torch()
-    from modelsat.routing.engines import checkpoint_folder
+    from modelsat.routing.load import checkpoint_folder
     from modelsat.scoring.config import AttentionConfig, NetworkConfig
     from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.distil import DistillationRecipe, DistillationRun
@@ -110,11 +114,11 @@ def distil(
                 stage2_batch=batch,
                 head_rate=head_rate,
                 adapter_rate=adapter_rate,
-                outcome_share=outcome_share,
-                gap_weight=gap_weight,
+                hard_label_weight=hard_label_weight,
+                margin_weight=margin_weight,
                 ranking_weight=ranking_weight,
-                stem_share=stem_share,
-                asked_share=asked_share,
+                option_dropout=option_dropout,
+                deferral_rate=deferral_rate,
             ),
             folder=output,
             log=log,

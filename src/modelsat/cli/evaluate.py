@@ -8,7 +8,6 @@ import typer
 
 from modelsat.cli.evaluate_report import print_report
 from modelsat.cli.output import print_json, progress, say
-from modelsat.cli.route import CheckpointOption
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +34,10 @@ def evaluate(
         Path | None,
         typer.Option(help="JSON of held-out candidates, categories, datasets and zoos.", show_default=False),
     ] = None,
-    checkpoint: CheckpointOption = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint directory; the shipped one by default.", show_default=False),
+    ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="Route this dataset only; repeatable.", show_default=False)
     ] = None,

@@ -16,10 +16,22 @@ from modelsat.errors import ModelSatError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-    from typer._click import Context
+    from typer._click import Command, Context
 
 Progress = Callable[[int, int], None]
 INTERRUPTED = 130
+
+
+# Options by their names of 0.3, where a command has the name of today only.
+RENAMED_OPTIONS = {
+    "--engine": "--router",
+    "--checkpoint": "--router",
+    "--encoder": "--text-encoder",
+    "--stem-share": "--option-dropout",
+    "--outcome-share": "--hard-label-weight",
+    "--gap-weight": "--margin-weight",
+    "--asked-share": "--deferral-rate",
+}
 
 
 class CommandGroup(TyperGroup):
@@ -28,6 +40,20 @@ class CommandGroup(TyperGroup):
     The one place where errors meet the terminal: library code raises `ModelSatError`, and files raise
     `OSError`.
     """
+
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> tuple[str | None, "Command | None", list[str]]:
+        """Find the command, and read options under their former names for one release, with a warning."""
+        name, command, rest = super().resolve_command(ctx, args)
+        known = {option for parameter in getattr(command, "params", ()) for option in parameter.opts}
+        for at, word in enumerate(rest):
+            option, sign, value = word.partition("=")
+            renamed = RENAMED_OPTIONS.get(option)
+            if renamed in known and option not in known:
+                say(f"warning: {option} is now {renamed}; the old name goes with 0.5.")
+                rest[at] = f"{renamed}{sign}{value}"
+        return name, command, rest
 
     def invoke(self, ctx: "Context") -> object:
         """Run the command."""

@@ -20,15 +20,11 @@ ZooOption = Annotated[
     Path | None,
     typer.Option("--zoo", help="Zoo file (TOML); the shipped zoo by default.", show_default=False),
 ]
-CheckpointOption = Annotated[
-    Path | None,
+RouterOption = Annotated[
+    str,
     typer.Option(
-        "--checkpoint", help="Checkpoint directory; the shipped one by default.", show_default=False
+        "--router", help="accurate, fast or fastest (students of it), cascade, or a checkpoint folder."
     ),
-]
-
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="accurate, fast or fastest (students of it), or cascade.")
 ]
 
 
@@ -45,8 +41,7 @@ def route(
     top: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 5,
     explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    checkpoint: CheckpointOption = None,
-    engine: EngineOption = "accurate",
+    router: RouterOption = "accurate",
     source: Annotated[
         Path | None,
         typer.Option("--input", help="Route a JSONL file, a request per line.", show_default=False),
@@ -66,7 +61,7 @@ def route(
         if text is not None:
             raise DataError("give either a text or --input, not both.")
         _route_file(
-            load_router(checkpoint, zoo, candidates, policy, engine),
+            load_router(router, zoo, candidates, policy),
             source,
             target,
             skip_bad=skip_bad,
@@ -76,7 +71,7 @@ def route(
         return
     # Read before the weights are: a mistake is told at once.
     instruction = read_request(text)
-    decision = load_router(checkpoint, zoo, candidates, policy, engine).route(instruction)
+    decision = load_router(router, zoo, candidates, policy).route(instruction)
     if as_json:
         from modelsat.routing.batch import decision_row
 
@@ -85,9 +80,7 @@ def route(
         print_decision(decision, top=top, explain=explain)
 
 
-def load_router(
-    checkpoint: Path | None, zoo: Path | None, candidates: str | None, policy: str, engine: str = "accurate"
-) -> "Router":
+def load_router(router: str, zoo: Path | None, candidates: str | None, policy: str) -> "Router":
     """Wire scorer, zoo and policy together as the options say."""
     from modelsat.capability.zoo import ModelZoo
     from modelsat.routing.policy import RoutingPolicy
@@ -97,13 +90,13 @@ def load_router(
     chosen = ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
     if candidates is not None:
         chosen = chosen.select([name.strip() for name in candidates.split(",") if name.strip()])
-    return Router.load(checkpoint=checkpoint, zoo=chosen, policy=preferred, engine=engine)
+    return Router.load(router, zoo=chosen, policy=preferred)
 
 
 def read_request(text: str | None) -> "Instruction":
     """The request of an argument, or of stdin: text, or chat messages as JSON."""
     from modelsat.routing.batch import request_from_json
-    from modelsat.routing.messages import looks_like_messages, to_instruction
+    from modelsat.routing.requests import looks_like_messages, to_instruction
 
     if text is None or text == "-":
         if sys.stdin.isatty():

@@ -52,13 +52,12 @@ def serve(
         typer.Option("--log-prompts", help="Keep what users write in logs and store.", show_default=False),
     ] = None,
     store: StoreOption = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Tuned router; the shipped one by default.", show_default=False),
-    ] = None,
-    engine: Annotated[
+    router: Annotated[
         str | None,
-        typer.Option(help="accurate, fast, fastest or cascade.", show_default="accurate"),
+        typer.Option(
+            help="accurate, fast or fastest (students of it), cascade, or a checkpoint folder.",
+            show_default="accurate",
+        ),
     ] = None,
 ) -> None:
     """Serve an OpenAI-compatible API that answers each request with the candidate most likely to get it right."""
@@ -76,8 +75,7 @@ def serve(
             "route_timeout_ms": route_timeout_ms,
             "log_prompts": log_prompts,
             "store": store,
-            "checkpoint": checkpoint,
-            "engine": engine,
+            "router": router,
         },
     )
     _serve(settings)
@@ -85,22 +83,24 @@ def serve(
 
 def _serve(settings: "GatewaySettings") -> None:
     from modelsat.capability.zoo import ModelZoo
+    from modelsat.gateway.auth import KeyAuthenticator
     from modelsat.gateway.connections import EndpointTransport
-    from modelsat.gateway.door import KeyDoor
-    from modelsat.gateway.fleet import make_fleet
     from modelsat.gateway.gateway import Gateway
     from modelsat.gateway.keys import count_keys
     from modelsat.gateway.serving import is_loopback, log_as_json, require_loopback, run
+    from modelsat.gateway.serving_state import make_serving_state
     from modelsat.gateway.store.database import store_url, using_store
     from modelsat.gateway.store.journal import StoreJournal
     from modelsat.gateway.store.secret import store_secret
 
-    fleet = make_fleet(ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings)
+    state = make_serving_state(
+        ModelZoo.shipped() if settings.zoo is None else ModelZoo.load(settings.zoo), settings
+    )
 
     def load_scorer() -> "Scorer":
-        from modelsat.routing.engines import load_tuned
+        from modelsat.routing.load import load_tuned
 
-        return load_tuned(settings.checkpoint, engine=settings.engine, runtime=settings.runtime)
+        return load_tuned(settings.router, runtime=settings.runtime)
 
     with using_store(store_url(settings.store)) as engine:
         made, _ = count_keys(engine)
@@ -109,24 +109,24 @@ def _serve(settings: "GatewaySettings") -> None:
             say(
                 "warning: no API keys: everyone on this machine may use the candidates (`modelsat keys create`)."
             )
-        door = KeyDoor(engine, open_without_keys=is_loopback(settings.host))
+        authenticator = KeyAuthenticator(engine, open_without_keys=is_loopback(settings.host))
         gateway = Gateway(
             settings=settings,
-            fleet=fleet,
+            state=state,
             journal=StoreJournal(engine),
-            doorkeeper=door,
+            authenticator=authenticator,
             transport=EndpointTransport(),
             conversation_key=store_secret(engine, "conversations"),
         )
         log_as_json()
         say(
-            f"http://{settings.host}:{settings.port}/v1: {len(fleet.zoo)} candidates, policy {settings.policy}."
+            f"http://{settings.host}:{settings.port}/v1: {len(state.zoo)} candidates, policy {settings.policy}."
         )
-        door.start()
+        authenticator.start()
         try:
             run(gateway, load_scorer)
         finally:
-            door.close()
+            authenticator.close()
 
 
 def _require_extra() -> None:

@@ -56,14 +56,15 @@ def tune(
         list[str] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Checkpoint whose judgements are learnt too, or accurate, fast, fastest; repeatable.",
+            help="Checkpoint whose predictions are learnt too, or accurate, fast, fastest; repeatable.",
         ),
     ] = None,
-    outcome_share: Annotated[
-        float, typer.Option(help="With teachers: share of what happened in the target.")
+    hard_label_weight: Annotated[
+        float, typer.Option(help="With teachers: share of the outcome in the target.")
     ] = 0.3,
-    gap_weight: Annotated[
-        float, typer.Option(help="With teachers: weight of who is better than whom.")
+    margin_weight: Annotated[
+        float,
+        typer.Option(help="With teachers: weight of the margin loss between pairs of candidates."),
     ] = 0.5,
     layout: Annotated[
         str, typer.Option(help="exam_attention, shared_prefix or capability_first (the paper's).")
@@ -79,7 +80,7 @@ def tune(
     backbone: Annotated[
         str | None, typer.Option(help="Backbone (default: embedded), folder or hub name.")
     ] = None,
-    encoder: Annotated[
+    text_encoder: Annotated[
         str | None, typer.Option(help="Text encoder (default: embedded), folder or hub name.")
     ] = None,
     layers: Annotated[int, typer.Option(help="Backbone layers to run.")] = 18,
@@ -100,7 +101,7 @@ def tune(
     ranking_weight: Annotated[float, typer.Option(help="Weight of the ranking term.")] = 0.2,
     strength_weight: Annotated[float, typer.Option(help="How much more a stronger candidate counts.")] = 0.0,
     lucky_weight: Annotated[float, typer.Option(help="Weight of likely lucky guesses.")] = 1.0,
-    stem_share: Annotated[float, typer.Option(help="Share of instructions shown without options.")] = 0.3,
+    option_dropout: Annotated[float, typer.Option(help="Share of instructions shown without options.")] = 0.3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Use at most so many instructions (a smoke run).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -115,7 +116,7 @@ def tune(
     from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER
 
     require_torch()
-    from modelsat.routing.engines import checkpoint_folder
+    from modelsat.routing.load import checkpoint_folder
     from modelsat.scoring.config import AttentionConfig, NetworkConfig
     from modelsat.tuning.dataset import read_tuning_data
     from modelsat.tuning.recipe import Recipe
@@ -128,20 +129,20 @@ def tune(
         ranking_weight=ranking_weight,
         strength_weight=strength_weight,
         lucky_weight=lucky_weight,
-        stem_share=stem_share,
+        option_dropout=option_dropout,
         stage1_epochs=stage1_epochs,
         stage2_epochs=stage2_epochs,
         head_rate=head_rate,
         adapter_rate=adapter_rate,
-        outcome_share=outcome_share,
-        gap_weight=gap_weight,
+        hard_label_weight=hard_label_weight,
+        margin_weight=margin_weight,
     )
     config = NetworkConfig(
         layout=layout,  # type: ignore[arg-type]  # all three are checked by the configuration
-        encoder=capability_encoder,  # type: ignore[arg-type]
+        capability_encoder=capability_encoder,  # type: ignore[arg-type]
         head=head or ("attention" if layout == "exam_attention" else "yes_token"),  # type: ignore[arg-type]
         backbone=backbone or EMBEDDED_BACKBONE,
-        text_encoder=encoder or EMBEDDED_ENCODER,
+        text_encoder=text_encoder or EMBEDDED_ENCODER,
         layers=layers,
         frozen_layers=frozen_layers,
         tokens=tokens,

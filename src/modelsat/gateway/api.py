@@ -67,7 +67,7 @@ class Api:
         return {"decision_id": form.decision_id, "score": form.score}
 
     def _names(self, caller: Caller) -> list[str]:
-        zoo, allowed = self._gateway.fleet.zoo, caller.allowed_candidates
+        zoo, allowed = self._gateway.state.zoo, caller.allowed_candidates
         candidates = [
             candidate.name
             for candidate in zoo.candidates

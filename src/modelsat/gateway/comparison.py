@@ -10,7 +10,7 @@ from modelsat.errors import DataError
 from modelsat.gateway.records import RankedCost
 from modelsat.gateway.store.reads import Traffic
 
-Choice = Literal["answered", "routed", "strongest", "cheapest"]
+GatewayDecision = Literal["answered", "routed", "strongest", "cheapest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Alternative:
         predicted: Mean Pr("Yes").
     """
 
-    choice: Choice
+    choice: GatewayDecision
     candidate: str | None
     cost: float
     predicted: float
@@ -129,7 +129,7 @@ class Comparer:
         """What was paid first; `routed` only where it differs."""
         if self.count == 0:
             return ()
-        choices: list[Choice] = ["answered", "routed", "strongest", "cheapest"]
+        choices: list[GatewayDecision] = ["answered", "routed", "strongest", "cheapest"]
         return tuple(
             Alternative(
                 choice=choice,

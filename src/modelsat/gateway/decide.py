@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from modelsat.gateway.constraints import Demand, removed_by_constraints, require_one
 from modelsat.gateway.conversations import stays
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.records import Origin
+from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.policy import RoutingPolicy, choose
 from modelsat.routing.pricing import expected_price
 from modelsat.routing.reasons import explain
@@ -27,7 +27,7 @@ BY_LEVEL = "The router gave no scores for this request; overall level decided."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class GatewayDecision:
     """Who is to answer, and why.
 
     Attributes:
@@ -62,7 +62,7 @@ class Choice:
 NAMED = "named"
 
 
-def named_choice(name: str, fleet: Fleet, demand: Demand) -> Choice:
+def named_choice(name: str, state: ServingState, demand: Demand) -> GatewayDecision:
     """The client's own choice; whether the request fits is then between it and the candidate.
 
     Raises:
@@ -77,9 +77,9 @@ def named_choice(name: str, fleet: Fleet, demand: Demand) -> Choice:
             param="model",
         )
     only = Demand(tokens=0, tags=demand.tags, priced=demand.priced, relayed=demand.relayed)
-    candidate = fleet.zoo[name]
+    candidate = state.zoo[name]
     require_one([candidate], removed_by_constraints([candidate], only))
-    return Choice(policy=NAMED, origin="named", order=(name,))
+    return GatewayDecision(policy=NAMED, origin="named", order=(name,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,42 +95,42 @@ class Eligible:
     removed: Mapping[str, str]
 
 
-def find_eligible(fleet: Fleet, demand: Demand, policy: RoutingPolicy) -> Eligible:
+def find_eligible(state: ServingState, demand: Demand, policy: RoutingPolicy) -> Eligible:
     """Apply the constraints.
 
     Raises:
         GatewayError: 400 that says which constraint removed whom, where nobody is left.
     """
-    prices = _prices(fleet, demand)
-    removed = removed_by_constraints(fleet.zoo.candidates, demand)
+    prices = _prices(state, demand)
+    removed = removed_by_constraints(state.zoo.candidates, demand)
     if policy.needs_prices:
-        for name, price in zip(fleet.zoo.names, prices, strict=True):
+        for name, price in zip(state.zoo.names, prices, strict=True):
             if np.isnan(price):
                 removed.setdefault(name, UNPRICED)
-    require_one(fleet.zoo.candidates, removed)
+    require_one(state.zoo.candidates, removed)
     return Eligible(prices=prices, removed=removed)
 
 
 def routed_choice(
-    fleet: Fleet,
+    state: ServingState,
     eligible: Eligible,
     policy: RoutingPolicy,
     scores: ScoreMatrix | None,
     *,
     earlier: str | None = None,
     margin: float = 0.0,
-) -> Choice:
+) -> GatewayDecision:
     """What the policy makes of the scores.
 
     Args:
-        fleet: Who can be asked.
+        state: Who can be asked.
         eligible: Who can take the request.
         policy: What is preferred.
-        scores: One row over the fleet's zoo; None where the router failed or was late, so that levels decide.
+        scores: One row over the state's zoo; None where the router failed or was late, so that levels decide.
         earlier: Who gave the conversation's last answer; None for nobody.
         margin: By which another one must be better to take over.
     """
-    given = fleet.levels if scores is None else scores
+    given = state.levels if scores is None else scores
     kept = np.array([index for index, name in enumerate(given.candidates) if name not in eligible.removed])
     compared = ScoreMatrix(
         instruction_ids=given.instruction_ids,
@@ -149,7 +149,7 @@ def routed_choice(
         ranking = (before, *(ranked for ranked in ranking if ranked is not before))
         origin = "conversation" if scores is not None else origin
     evidence = given.evidence
-    return Choice(
+    return GatewayDecision(
         policy=str(policy),
         origin=origin,
         order=tuple(ranked.candidate for ranked in ranking),
@@ -160,7 +160,9 @@ def routed_choice(
     )
 
 
-def reasons_of(choice: Choice, fleet: Fleet, policy: RoutingPolicy, text: str) -> tuple[str, ...]:
+def reasons_of(
+    choice: GatewayDecision, state: ServingState, policy: RoutingPolicy, text: str
+) -> tuple[str, ...]:
     """Why a routed choice was made, in sentences."""
     if choice.origin == "conversation":
         return (STAYED,)
@@ -173,7 +175,7 @@ def reasons_of(choice: Choice, fleet: Fleet, policy: RoutingPolicy, text: str) -
         decision,
         text=text,
         policy=policy,
-        profiles=fleet.profiles,
+        profiles=state.profiles,
         tasks=choice.tasks,
         level_only=choice.level_only,
         excluded=(),
@@ -181,9 +183,9 @@ def reasons_of(choice: Choice, fleet: Fleet, policy: RoutingPolicy, text: str) -
     )
 
 
-def _prices(fleet: Fleet, demand: Demand) -> NDArray[np.float64]:
+def _prices(state: ServingState, demand: Demand) -> NDArray[np.float64]:
     prices = []
-    for candidate, profile in zip(fleet.zoo.candidates, fleet.zoo.profiles, strict=True):
+    for candidate, profile in zip(state.zoo.candidates, state.zoo.profiles, strict=True):
         written = profile.mean_output_tokens
         if written is not None and demand.output_tokens is not None:
             written = min(written, demand.output_tokens)

@@ -11,20 +11,20 @@ import numpy as np
 from modelsat.errors import ModelSatError
 from modelsat.gateway.admission import Admission
 from modelsat.gateway.asgi import Scope
+from modelsat.gateway.batching import RouterThread
 from modelsat.gateway.breaker import Breaker
 from modelsat.gateway.constraints import Demand
 from modelsat.gateway.conversations import Conversations, Turn
-from modelsat.gateway.decide import Choice, find_eligible, named_choice, routed_choice
-from modelsat.gateway.engine import RouterThread
+from modelsat.gateway.decide import GatewayDecision, find_eligible, named_choice, routed_choice
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.headers import first
 from modelsat.gateway.logs import log
 from modelsat.gateway.model_names import Target, read_model_name
 from modelsat.gateway.overrides import parse_policy, refused
-from modelsat.gateway.records import Caller, Doorkeeper, Journal, Record
+from modelsat.gateway.records import Authenticator, Caller, Journal, Record
 from modelsat.gateway.relay import Relay
 from modelsat.gateway.request import ClientRequest
+from modelsat.gateway.serving_state import ServingState
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.gateway.telemetry import Telemetry
 from modelsat.gateway.upstream import Upstream
@@ -41,9 +41,9 @@ class Gateway:
 
     Attributes:
         settings: How it behaves.
-        fleet: Who can be asked; replaced as a whole.
+        state: Who can be asked; replaced as a whole.
         journal: Where records go.
-        doorkeeper: Who may come in.
+        authenticator: Who may come in.
         transport: What carries requests to endpoints.
         conversation_key: Of the hashes that tell conversations; up to 64 bytes.
         clock: Seconds that never go back.
@@ -51,9 +51,9 @@ class Gateway:
     """
 
     settings: GatewaySettings
-    fleet: Fleet
+    state: ServingState
     journal: Journal
-    doorkeeper: Doorkeeper
+    authenticator: Authenticator
     transport: httpx.AsyncBaseTransport
     conversation_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
     clock: Callable[[], float] = time.monotonic
@@ -103,7 +103,7 @@ class Gateway:
     @property
     def ready(self) -> bool:
         """Whether requests can be routed."""
-        return self.fleet.router is not None and not self.draining
+        return self.state.router is not None and not self.draining
 
     async def load(self, load_scorer: Callable[[], Scorer]) -> None:
         """Load the router in its thread; requests by name are answered meanwhile.
@@ -113,15 +113,15 @@ class Gateway:
         """
         scorer = await self.engine.run(load_scorer)
         self.scorer = scorer
-        await self.serve(self.fleet)
+        await self.serve(self.state)
 
-    async def serve(self, fleet: Fleet) -> None:
-        """Serve another fleet from now on; requests that have begun keep theirs."""
+    async def serve(self, state: ServingState) -> None:
+        """Replace the serving state; requests in flight keep the one that they began with."""
         scorer = self.scorer
-        if scorer is not None and fleet.router is None:
-            memory_mb = self.settings.memory_mb
-            fleet = await self.engine.run(lambda: fleet.with_scorer(scorer, memory_mb=memory_mb))
-        self.fleet = fleet
+        if scorer is not None and state.router is None:
+            score_cache_mb = self.settings.score_cache_mb
+            state = await self.engine.run(lambda: state.with_scorer(scorer, score_cache_mb=score_cache_mb))
+        self.state = state
 
     async def close(self) -> None:
         """Write all records, close all connections, let the router's thread end."""
@@ -137,10 +137,10 @@ class Gateway:
             metrics: Whether it wants to read metrics, which keys are made for.
 
         Raises:
-            GatewayError: 401, 403 or 429, as the doorkeeper says; 403 for a foreign name of this machine where
+            GatewayError: 401, 403 or 429, as the authenticator says; 403 for a foreign name of this machine where
                 there are no keys, and for a key that was made for something else.
         """
-        if self.doorkeeper.open:
+        if self.authenticator.open:
             # A page in a browser may give this machine a name of its own and then read answers as from its site.
             host = (first(scope["headers"], b"host") or "").lower()
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -150,7 +150,7 @@ class Gateway:
                     status=403,
                     code="host_not_allowed",
                 )
-        caller = await self.doorkeeper.admit(first(scope["headers"], b"authorization"), self.now())
+        caller = await self.authenticator.admit(first(scope["headers"], b"authorization"), self.now())
         if caller.key_id is not None and caller.metrics != metrics:
             told = (
                 "reads /metrics only"
@@ -178,7 +178,7 @@ class Gateway:
 
     def breaker_states(self) -> Iterable[tuple[str, str]]:
         """State of the breaker of every candidate that can be called."""
-        candidates = [candidate for candidate in self.fleet.zoo.candidates if candidate.endpoint]
+        candidates = [candidate for candidate in self.state.zoo.candidates if candidate.endpoint]
         return [(candidate.name, self.breaker(candidate).state) for candidate in candidates]
 
     def write(self, record: Record) -> bool:
@@ -188,24 +188,26 @@ class Gateway:
             self.telemetry.dropped.labels(type(record).__name__.removesuffix("Record").lower()).inc()
         return taken
 
-    async def choose(self, request: ClientRequest, caller: Caller, turn: Turn | None, fleet: Fleet) -> Choice:
+    async def choose(
+        self, request: ClientRequest, caller: Caller, turn: Turn | None, state: ServingState
+    ) -> GatewayDecision:
         """Decide who is to answer a request.
 
         Raises:
             GatewayError: Nobody can or may, or the router is not loaded yet.
         """
-        target = read_model_name(request.model, fleet.zoo.names)
+        target = read_model_name(request.model, state.zoo.names)
         demand = self.demand(request, caller)
         if target.candidate is not None:
-            return named_choice(target.candidate, fleet, demand)
-        self.check_candidates(fleet, request.overrides.candidates, "metadata.modelsat.candidates")
+            return named_choice(target.candidate, state, demand)
+        self.check_candidates(state, request.overrides.candidates, "metadata.modelsat.candidates")
         policy = self.policy_of(target, request.overrides.policy, "metadata.modelsat.policy")
-        eligible = find_eligible(fleet, demand, policy)
+        eligible = find_eligible(state, demand, policy)
         scores = await self.scores(
-            fleet, request.instruction, timeout_s=self.settings.route_timeout_ms / 1000
+            state, request.instruction, timeout_s=self.settings.route_timeout_ms / 1000
         )
         return routed_choice(
-            fleet,
+            state,
             eligible,
             policy,
             scores,
@@ -231,13 +233,13 @@ class Gateway:
         """Tags that a request needs: the gateway's and its own."""
         return tuple(dict.fromkeys((*self.settings.require_tags, *tags)))
 
-    def check_candidates(self, fleet: Fleet, names: Iterable[str] | None, param: str) -> None:
+    def check_candidates(self, state: ServingState, names: Iterable[str] | None, param: str) -> None:
         """Refuse names that nobody has: a misspelt one would narrow the choice unnoticed.
 
         Raises:
             GatewayError: 400 that names the first one.
         """
-        unknown = [name for name in names or () if name not in fleet.zoo]
+        unknown = [name for name in names or () if name not in state.zoo]
         if unknown:
             raise refused(f"there is no candidate {unknown[0][:100]!r}; GET /v1/models lists them", param)
 
@@ -252,14 +254,14 @@ class Gateway:
         return target.policy or self.settings.routing_policy
 
     async def scores(
-        self, fleet: Fleet, instruction: Instruction | None, *, timeout_s: float
+        self, state: ServingState, instruction: Instruction | None, *, timeout_s: float
     ) -> ScoreMatrix | None:
         """Pr("Yes") of every candidate, one row; None where the router fails or is late.
 
         Raises:
             GatewayError: 503 while the router is loading.
         """
-        if fleet.router is None:
+        if state.router is None:
             raise GatewayError(
                 "The router is still loading; try again in a moment, or name a candidate.",
                 status=503,
@@ -269,12 +271,12 @@ class Gateway:
         if instruction is None:
             reason = "no_text"
         else:
-            remembered = fleet.router.recall(instruction)
+            remembered = state.router.recall(instruction)
             if remembered is not None:
                 self.telemetry.remembered.inc()
                 return remembered
             try:
-                scores = await self.engine.score(fleet.router, instruction, timeout_s=timeout_s)
+                scores = await self.engine.score(state.router, instruction, timeout_s=timeout_s)
                 if np.isfinite(scores.logits).all():
                     return scores
                 reason = "error"

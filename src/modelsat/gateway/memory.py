@@ -1,4 +1,4 @@
-"""Journal and doorkeeper that keep everything in memory: for a gateway without store and keys."""
+"""Journal and authenticator that keep everything in memory: for a gateway without store and keys."""
 
 from collections import OrderedDict, deque
 

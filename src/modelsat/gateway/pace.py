@@ -8,7 +8,7 @@ _HOPE = 0.9
 _PLANNED = 0.7
 
 
-class Pace:
+class ThroughputEstimate:
     """A running mean of the seconds that one instruction takes; nothing is refused before the first was timed."""
 
     def __init__(self) -> None:

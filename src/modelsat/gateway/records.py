@@ -1,4 +1,4 @@
-"""What the gateway writes down, and the two seams behind which that happens: `Journal` and `Doorkeeper`.
+"""What the gateway writes down, and the two seams behind which that happens: `Journal` and `Authenticator`.
 
 The request path knows these only; where records go and where keys are kept is somebody else's business.
 Times are seconds since 1970 (UTC); money is in the unit of the zoo's prices.
@@ -149,7 +149,7 @@ class Caller:
     metrics: bool = False
 
 
-class Doorkeeper(Protocol):
+class Authenticator(Protocol):
     """Who may come in, how often, and for how much money."""
 
     @property

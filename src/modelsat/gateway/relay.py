@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from modelsat.gateway.asgi import Reply
 from modelsat.gateway.breaker import Breaker
+from modelsat.gateway.context import RequestContext
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.exchange import Exchange
-from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.headers import Headers, first
 from modelsat.gateway.meter import Meter
 from modelsat.gateway.request import ClientRequest
+from modelsat.gateway.serving_state import ServingState
 from modelsat.gateway.upstream import AttemptError, Upstream, UpstreamAnswer
 from modelsat.types import Candidate
 
@@ -62,23 +62,23 @@ class Relay:
         self._clock = clock
         self._max_fallbacks = max_fallbacks
 
-    async def carry_out(
+    async def forward(
         self,
-        exchange: Exchange,
+        context: RequestContext,
         request: ClientRequest,
         order: tuple[str, ...],
         *,
-        fleet: Fleet,
+        state: ServingState,
         headers: Headers,
         reply: Reply,
     ) -> None:
         """Get one of the candidates to answer.
 
         Args:
-            exchange: What happens is noted there.
+            context: What happens is noted there.
             request: What was asked.
             order: Names of the candidates, in the order of preference.
-            fleet: Where they are.
+            state: Where they are.
             headers: The client's.
             reply: Where the answer goes.
 
@@ -92,31 +92,31 @@ class Relay:
         for name in order:
             if len(failures) > self._max_fallbacks:
                 break
-            breaker = self._breaker(fleet.zoo[name])
+            breaker = self._breaker(state.zoo[name])
             if not breaker.allow():
                 waits[name] = breaker.retry_after
                 continue
-            exchange.candidate, exchange.asked = name, self._clock()
-            answer = await self._ask(name, request, fleet, headers, breaker)
+            context.candidate, context.asked = name, self._clock()
+            answer = await self._ask(name, request, state, headers, breaker)
             if isinstance(answer, UpstreamAnswer):
                 failure = _refusal(name, answer, only=only)
                 if failure is None:
-                    await self._pass_on(answer, exchange, breaker, reply)
+                    await self._pass_on(answer, context, breaker, reply)
                     return
                 await answer.close()
                 answer = failure
             failures.append(answer)
-            exchange.failures.append((name, answer.reason))
+            context.failures.append((name, answer.reason))
         raise _nobody(failures, waits)
 
     async def _ask(
-        self, name: str, request: ClientRequest, fleet: Fleet, headers: Headers, breaker: Breaker
+        self, name: str, request: ClientRequest, state: ServingState, headers: Headers, breaker: Breaker
     ) -> UpstreamAnswer | _Failure:
-        candidate = fleet.zoo[name]
+        candidate = state.zoo[name]
         body = request.body.with_model(candidate.model or name)
         try:
             answer = await self._upstream.ask(
-                candidate, request.kind, body, key=fleet.credentials.key(name), headers=headers
+                candidate, request.kind, body, key=state.credentials.key(name), headers=headers
             )
         except AttemptError as error:
             breaker.failed()
@@ -133,26 +133,26 @@ class Relay:
         return answer
 
     async def _pass_on(
-        self, answer: UpstreamAnswer, exchange: Exchange, breaker: Breaker, reply: Reply
+        self, answer: UpstreamAnswer, context: RequestContext, breaker: Breaker, reply: Reply
     ) -> None:
-        exchange.status = exchange.answer_status = answer.status
-        exchange.first_byte = self._clock()
+        context.status = context.answer_status = answer.status
+        context.first_byte = self._clock()
         stream = (first(answer.headers, b"content-type") or "").startswith(EVENT_STREAM)
-        exchange.meter = Meter(encoding=answer.encoding, stream=stream)
+        context.meter = Meter(encoding=answer.encoding, stream=stream)
         try:
-            await reply.start(answer.status, answer.headers + exchange.headers())
+            await reply.start(answer.status, answer.headers + context.headers())
             async for piece in answer.pieces():
-                exchange.meter.feed(piece)
+                context.meter.feed(piece)
                 await reply.piece(piece)
         except AttemptError as error:
             breaker.failed()
-            exchange.failures.append((exchange.candidate, str(error)))
-            exchange.status = 504 if error.late else 502
+            context.failures.append((context.candidate, str(error)))
+            context.status = 504 if error.late else 502
             raise BrokenAnswerError from None
         finally:
             await answer.close()
         await reply.end()
-        exchange.complete = True
+        context.complete = True
 
 
 def _passed_over(status: int) -> bool:

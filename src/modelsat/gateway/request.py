@@ -12,8 +12,8 @@ from modelsat.errors import DataError
 from modelsat.gateway.body import JsonBody
 from modelsat.gateway.headers import Headers
 from modelsat.gateway.overrides import Overrides, read_overrides, refused
-from modelsat.routing.messages import Request, to_instruction
 from modelsat.routing.pricing import instruction_tokens
+from modelsat.routing.requests import Request, to_instruction
 from modelsat.types import Instruction
 
 Kind = Literal["chat/completions", "completions"]

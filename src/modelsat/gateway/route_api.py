@@ -10,19 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelsat.errors import DataError
 from modelsat.gateway.asgi import Scope
 from modelsat.gateway.constraints import Demand, shown
-from modelsat.gateway.decide import Choice, Eligible, find_eligible, reasons_of, routed_choice
+from modelsat.gateway.context import new_decision_id, recorded_ranking
+from modelsat.gateway.decide import Eligible, GatewayDecision, find_eligible, reasons_of, routed_choice
 from modelsat.gateway.errors import GatewayError
-from modelsat.gateway.exchange import new_decision_id, recorded_ranking
-from modelsat.gateway.fleet import Fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.json_endpoint import read_form
 from modelsat.gateway.model_names import Target
 from modelsat.gateway.overrides import refused
 from modelsat.gateway.records import Caller, DecisionRecord
 from modelsat.gateway.request import IMAGE_TOKENS, clip
-from modelsat.routing.messages import read_messages
+from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import instruction_tokens
+from modelsat.routing.requests import read_messages
 from modelsat.types import Instruction
 
 BATCH = 256
@@ -68,26 +68,26 @@ class RouteApi:
 
     async def route(self, scope: Scope, members: dict[str, Any], caller: Caller) -> object:
         """Decide one request, or a batch of them."""
-        settings, fleet = self._gateway.settings, self._gateway.fleet
+        settings, state = self._gateway.settings, self._gateway.state
         batch = "requests" in members
         forms = read_form(members, RouteBatchForm).requests if batch else [read_form(members, RouteForm)]
-        self._gateway.doorkeeper.count(caller, len(forms) - 1, self._gateway.now())
+        self._gateway.authenticator.count(caller, len(forms) - 1, self._gateway.now())
         asked = [
-            self._read(form, caller, fleet, where=f"requests[{number}]: " if batch else "")
+            self._read(form, caller, state, where=f"requests[{number}]: " if batch else "")
             for number, form in enumerate(forms)
         ]
         # Whoever sends many at once wants all of them scored, however long it takes.
         timeout_s = settings.deadline_s if batch else settings.route_timeout_ms / 1000
         async with self._gateway.admission.place():
             decisions = await asyncio.gather(
-                *(self._decide(one, caller, fleet, timeout_s=timeout_s) for one in asked)
+                *(self._decide(one, caller, state, timeout_s=timeout_s) for one in asked)
             )
         return {"decisions": decisions} if batch else decisions[0]
 
-    def _read(self, form: RouteForm, caller: Caller, fleet: Fleet, *, where: str) -> _Asked:
+    def _read(self, form: RouteForm, caller: Caller, state: ServingState, *, where: str) -> _Asked:
         try:
             instruction, tokens = _instruction(form)
-            self._gateway.check_candidates(fleet, form.candidates, "candidates")
+            self._gateway.check_candidates(state, form.candidates, "candidates")
             policy = self._gateway.policy_of(Target(), form.policy, "policy")
             demand = Demand(
                 tokens=tokens,
@@ -104,7 +104,7 @@ class RouteApi:
                 instruction=instruction,
                 tokens=tokens,
                 policy=policy,
-                eligible=find_eligible(fleet, demand, policy),
+                eligible=find_eligible(state, demand, policy),
             )
         except GatewayError as error:
             raise GatewayError(
@@ -112,12 +112,12 @@ class RouteApi:
             ) from None
 
     async def _decide(
-        self, asked: _Asked, caller: Caller, fleet: Fleet, *, timeout_s: float
+        self, asked: _Asked, caller: Caller, state: ServingState, *, timeout_s: float
     ) -> dict[str, Any]:
         gateway = self._gateway
         started = gateway.clock()
-        scores = await gateway.scores(fleet, asked.instruction, timeout_s=timeout_s)
-        choice = routed_choice(fleet, asked.eligible, asked.policy, scores)
+        scores = await gateway.scores(state, asked.instruction, timeout_s=timeout_s)
+        choice = routed_choice(state, asked.eligible, asked.policy, scores)
         record = DecisionRecord(
             id=new_decision_id(),
             at=gateway.now(),
@@ -132,11 +132,11 @@ class RouteApi:
             origin=choice.origin,
         )
         gateway.write(record)
-        reasons = reasons_of(choice, fleet, asked.policy, asked.instruction.text)
+        reasons = reasons_of(choice, state, asked.policy, asked.instruction.text)
         return _decision(record, choice, reasons)
 
 
-def _decision(record: DecisionRecord, choice: Choice, reasons: tuple[str, ...]) -> dict[str, Any]:
+def _decision(record: DecisionRecord, choice: GatewayDecision, reasons: tuple[str, ...]) -> dict[str, Any]:
     return {
         "id": record.id,
         "candidate": record.candidate,

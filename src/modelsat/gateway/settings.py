@@ -3,6 +3,7 @@
 Holds no secrets: keys of endpoints are named in the zoo file and kept elsewhere.
 """
 
+import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from modelsat.errors import DataError, PolicyError
 from modelsat.records.files import parse_object, read_text
-from modelsat.routing.memory import DEFAULT_MEGABYTES
+from modelsat.routing.load import CASCADE, DEFAULT_ROUTER, SHIPPED
 from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.score_cache import DEFAULT_MEGABYTES
 
 FORMAT: Literal["modelsat-gateway/1"] = "modelsat-gateway/1"
 LONGEST_BATCH_WAIT_MS = 3.0
+# Settings of 0.3 by their names of today.
+RENAMED = {"checkpoint": "router", "engine": "router", "memory_mb": "score_cache_mb"}
 MEGABYTE = 1_000_000
+
+_log = logging.getLogger(__name__)
 
 
 class GatewaySettings(BaseModel):
@@ -33,10 +39,10 @@ class GatewaySettings(BaseModel):
         default=None,
         description="SQLite file or database URL of decisions, feedback and keys; DATABASE_URL by default",
     )
-    checkpoint: Path | None = Field(default=None, description="Tuned router; the shipped one by default")
-    engine: Literal["accurate", "fast", "fastest", "cascade"] = Field(
-        default="accurate",
-        description="Which router: the tuned one, a student of it, or a student with it behind",
+    router: str = Field(
+        default=DEFAULT_ROUTER,
+        min_length=1,
+        description="accurate, fast or fastest (students of it), cascade, or a checkpoint's folder",
     )
     runtime: Literal["auto", "onnx", "onnx-fp32", "torch"] = Field(
         default="auto",
@@ -70,7 +76,7 @@ class GatewaySettings(BaseModel):
         description="How long a request waits for others to be scored with",
     )
     batch_size: int = Field(default=32, ge=1, le=256, description="Requests scored together at most")
-    memory_mb: float = Field(
+    score_cache_mb: float = Field(
         default=DEFAULT_MEGABYTES,
         ge=0,
         description="Scores remembered for requests that come again; 0 for none",
@@ -130,6 +136,9 @@ def load_settings(path: Path | None, options: Mapping[str, Any]) -> GatewaySetti
         DataError: The file or an option is malformed; names the field.
     """
     values = {} if path is None else read_settings_file(path)
+    for old in RENAMED.keys() & values:
+        _log.warning("%s: %s is now %s; the old name goes with 0.5.", path, old, RENAMED[old])
+        values.setdefault(RENAMED[old], values.pop(old))
     given = {name: value for name, value in options.items() if value is not None}
     settings = parse_object(values, GatewaySettings, str(path))
     if not given:
@@ -149,7 +158,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not TOML: {error}.") from None
     if values.get("format") != FORMAT:
         raise DataError(f"{path}: format is {values.get('format')!r}; expected {FORMAT!r} in the first line.")
-    for name in ("zoo", "checkpoint"):
-        if isinstance(values.get(name), str):
-            values[name] = path.parent / values[name]
+    for name in ("zoo", "checkpoint", "router"):
+        value = values.get(name)
+        if isinstance(value, str) and value not in (*SHIPPED, CASCADE):
+            values[name] = str(path.parent / value)
     return values

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import ModelSatError
-from modelsat.gateway.fleet import make_fleet
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.logs import log
+from modelsat.gateway.serving_state import make_serving_state
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -42,7 +42,7 @@ class ZooWatch:
         self._seen = now
         try:
             zoo = await asyncio.to_thread(ModelZoo.load, self._path)
-            await self._gateway.serve(make_fleet(zoo, self._gateway.settings))
+            await self._gateway.serve(make_serving_state(zoo, self._gateway.settings))
         except Exception as error:
             # Whatever it is: the next edit must still be looked at.
             told = str(error) if isinstance(error, ModelSatError) else type(error).__name__

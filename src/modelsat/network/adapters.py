@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modelsat.errors import CheckpointError, LayoutError, MissingExtraError
 from modelsat.network.backbone import Backbone
-from modelsat.network.student import CutEncoder
+from modelsat.network.student import TruncatedEncoder
 
 _SPLIT = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -27,7 +27,7 @@ _TARGETS: dict[str, tuple[str, ...]] = {
     "phi3": _FUSED,
     "bert": ("query", "key", "value", "dense"),
 }
-Adaptable = Backbone | CutEncoder
+Adaptable = Backbone | TruncatedEncoder
 _PEFT_NAME = re.compile(r"(?P<module>layers\.\d+\..+)\.lora_(?P<part>[AB])\.default\.weight")
 _NAME = re.compile(r"(?P<module>layers\.\d+\..+)\.(?P<part>[AB])")
 

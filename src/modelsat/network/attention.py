@@ -76,10 +76,12 @@ class AttentionHead(nn.Module):
         query = functional.normalize(self.query(state), dim=-1)
         keys = functional.normalize(self.key(cards.keys), dim=-1)
         match = query @ keys.T * self.log_sharpness.exp()
-        pull = (match - match.amax(1, keepdim=True)).exp()
+        unnormalised_attention = (match - match.amax(1, keepdim=True)).exp()
         # Each candidate attends over the exams that it sat, so that its score does not depend on the others.
-        attended = (pull @ (cards.weights * cards.residuals).T) / (pull @ cards.weights.T).clamp(min=1e-9)
-        return base, self.residual_weight * attended, pull
+        attended = (unnormalised_attention @ (cards.weights * cards.residuals).T) / (
+            unnormalised_attention @ cards.weights.T
+        ).clamp(min=1e-9)
+        return base, self.residual_weight * attended, unnormalised_attention
 
 
 class ExamAttention(nn.Module):
@@ -100,5 +102,5 @@ class ExamAttention(nn.Module):
     def forward(self, features: Tensor, cards: CardTensors) -> tuple[Tensor, Tensor, Tensor]:
         """As `AttentionHead`, with a leading axis [head] on all three results."""
         results = [cast("AttentionHead", head)(features, cards) for head in self.heads]
-        base, attended, pull = zip(*results, strict=True)
-        return torch.stack(base), torch.stack(attended), torch.stack(pull)
+        base, attended, unnormalised_attention = zip(*results, strict=True)
+        return torch.stack(base), torch.stack(attended), torch.stack(unnormalised_attention)

@@ -54,9 +54,9 @@ class ExamAttentionNetwork(nn.Module):
         return TEXT_SCALE * (self.item_embeddings - self.center)
 
     def forward(self, pooled: Tensor, text: Tensor, cards: CardTensors) -> tuple[Tensor, Tensor, Tensor]:
-        """As `ExamAttention`: base logits, what residuals add, and the pull of units, each with an axis [head]."""
-        base, attended, pull = self.attention(self.features(pooled, text), cards)
-        return base, attended, pull
+        """As `ExamAttention`: base logits, what residuals add, unnormalised attention; each with an axis [head]."""
+        base, attended, unnormalised_attention = self.attention(self.features(pooled, text), cards)
+        return base, attended, unnormalised_attention
 
 
 def pool(states: Tensor, lengths: Tensor) -> Tensor:
@@ -91,8 +91,8 @@ def card_tensors(cards: CardBatch, network: ExamAttentionNetwork) -> CardTensors
     )
 
 
-class TorchReader:
-    """Reads instructions with torch; see `modelsat.scoring.scorer.Reader`.
+class TorchInstructionEncoder:
+    """Encodes instructions with torch; see `modelsat.scoring.scorer.InstructionEncoder`.
 
     Args:
         backbone: With adapters merged.
@@ -109,16 +109,16 @@ class TorchReader:
         self.text_size = text_size
 
     @torch.inference_mode()
-    def read(self, texts: Sequence[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
         sequences = [self.backbone.tokenize(text, budget=self.tokens) for text in texts]
-        readings = np.zeros((len(texts), self.pooled_size + self.text_size), dtype=np.float32)
+        features = np.zeros((len(texts), self.pooled_size + self.text_size), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda row: len(sequences[row]))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             batch = pad([sequences[row] for row in rows])
-            readings[rows, : self.pooled_size] = pool(
+            features[rows, : self.pooled_size] = pool(
                 read_states(self.backbone, batch), batch.lengths
             ).numpy()
-            readings[rows, self.pooled_size :] = self.embed([texts[row] for row in rows])
-        return readings
+            features[rows, self.pooled_size :] = self.embed([texts[row] for row in rows])
+        return features

@@ -1,7 +1,7 @@
 """A student of layout exam_attention: the first layers of a text encoder alone read an instruction.
 
-No backbone, no whole sentence encoder: beside its own pooled states, the student says what the sentence encoder would
-have said (an imitation, learnt from it), so that all that compares instructions with exam items stays as it is.
+No backbone and no whole sentence encoder: a projection of the pooled states, learnt from the sentence encoder, stands
+in for its embedding, so that everything that compares instructions with exam items stays as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from modelsat.types import FloatArray
 _BATCH = 32
 
 
-class CutEncoder(nn.Module):
+class TruncatedEncoder(nn.Module):
     """A BERT-type text encoder up to a chosen depth.
 
     Args:
@@ -93,58 +93,58 @@ class CutEncoder(nn.Module):
 
 
 class StudentNetwork(ExamAttentionNetwork):
-    """Everything that a student tunes besides the adapters: the head, and the imitation of sentence embeddings.
+    """Everything that a student tunes besides the adapters: the head and the projection to sentence embeddings.
 
     Arguments as for `ExamAttentionNetwork`.
     """
 
     def __init__(self, *, hidden: int, item_embeddings: Tensor, config: NetworkConfig) -> None:
         super().__init__(hidden=hidden, item_embeddings=item_embeddings, config=config)
-        self.imitation = nn.Linear(2 * hidden, item_embeddings.shape[1])
+        self.embedding_projection = nn.Linear(2 * hidden, item_embeddings.shape[1])
 
-    def imitate(self, pooled: Tensor) -> Tensor:
-        """What the sentence encoder would say, [instruction, text] unit vectors."""
-        return nn.functional.normalize(self.imitation(pooled), dim=-1)
+    def project_embedding(self, pooled: Tensor) -> Tensor:
+        """Projected sentence embeddings, [instruction, text] unit vectors."""
+        return nn.functional.normalize(self.embedding_projection(pooled), dim=-1)
 
 
-class StudentReader:
-    """Reads instructions with torch; see `modelsat.scoring.scorer.Reader`.
+class StudentInstructionEncoder:
+    """Encodes instructions with torch; see `modelsat.scoring.scorer.InstructionEncoder`.
 
     Args:
         encoder: With adapters merged.
-        imitation: From pooled states to sentence embeddings.
+        embedding_projection: From pooled states to sentence embeddings.
         load_encoder: Fetches the whole sentence encoder; asked only where cards of other exams need it.
         tokens: Token budget of an instruction.
     """
 
     def __init__(
         self,
-        encoder: CutEncoder,
-        imitation: nn.Linear,
+        encoder: TruncatedEncoder,
+        embedding_projection: nn.Linear,
         *,
         load_encoder: Callable[[], TextEncoder],
         tokens: int,
     ) -> None:
         self.encoder = encoder.eval()
-        self.imitation = imitation
+        self.embedding_projection = embedding_projection
         self.tokens = tokens
         self.pooled_size = 2 * encoder.hidden_size
-        self.text_size = imitation.out_features
+        self.text_size = embedding_projection.out_features
         self._load_encoder = load_encoder
         self._whole: TextEncoder | None = None
 
     @torch.inference_mode()
-    def read(self, texts: Sequence[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then imitated sentence embeddings."""
         sequences = [self.encoder.tokenize(text, budget=self.tokens) for text in texts]
-        readings = torch.zeros(len(texts), self.pooled_size + self.text_size)
+        features = torch.zeros(len(texts), self.pooled_size + self.text_size)
         order = sorted(range(len(texts)), key=lambda row: len(sequences[row]))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             pooled = self.encoder.pooled([sequences[row] for row in rows])
-            said = nn.functional.normalize(self.imitation(pooled), dim=-1)
-            readings[rows] = torch.cat([pooled, said], dim=1)
-        return cast("FloatArray", readings.numpy())
+            said = nn.functional.normalize(self.embedding_projection(pooled), dim=-1)
+            features[rows] = torch.cat([pooled, said], dim=1)
+        return cast("FloatArray", features.numpy())
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings by the whole encoder, unit vectors."""

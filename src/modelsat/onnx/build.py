@@ -9,26 +9,30 @@ from typing import Any
 import numpy as np
 
 from modelsat.errors import CheckpointError
-from modelsat.onnx.cache import DECODER_FILE, ENCODER_WEIGHTS, SENTENCE_FILE, STUDENT_FILE, TOKENIZER_FILE
 from modelsat.onnx.decoder import build_decoder
 from modelsat.onnx.gguf_file import GGUFFile
 from modelsat.onnx.sentence import EncoderSizes, build_sentence_encoder
-from modelsat.onnx.sizes import DecoderSizes, Precision
+from modelsat.onnx.sizes import (
+    DECODER_FILE,
+    ENCODER_WEIGHTS,
+    SENTENCE_FILE,
+    STUDENT_FILE,
+    TOKENIZER_FILE,
+    DecoderSizes,
+    Precision,
+)
 from modelsat.onnx.student_graph import build_student
 from modelsat.onnx.tokens import DecoderTokens
-from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, imitation_of
+from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, embedding_projection_of
 from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder, weights_identity
 from modelsat.types import FloatArray
 
 
-def build_engine(
-    checkpoint: Checkpoint, folder: Path, source: Path, target: Path, *, precision: Precision
-) -> DecoderSizes:
+def build_engine(checkpoint: Checkpoint, source: Path, target: Path, *, precision: Precision) -> DecoderSizes:
     """Write two graphs and the backbone's tokenizer.
 
     Args:
-        checkpoint: What was read from `folder`.
-        folder: The checkpoint's folder, for errors.
+        checkpoint: The router.
         source: The backbone as GGUF.
         target: Where to write.
         precision: Of linear maps.
@@ -42,7 +46,7 @@ def build_engine(
     file = GGUFFile(source)
     layers = checkpoint.config.layers or file.sizes.layers
     tokens = DecoderTokens.from_gguf(file)
-    _check_identity(checkpoint, folder, file, tokens, layers)
+    _check_identity(checkpoint, file, tokens, layers)
     merged = _Adapted(file, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
     decoder = build_decoder(
         file.sizes,
@@ -53,7 +57,7 @@ def build_engine(
         precision=precision,
     )
     if merged.left:
-        raise _unfit(folder, merged.left)
+        raise _unfit(checkpoint, merged.left)
     (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
     tokens.save(target / TOKENIZER_FILE)
     encoder = Path(encoder_folder(EMBEDDED_ENCODER))
@@ -62,12 +66,11 @@ def build_engine(
     return file.sizes
 
 
-def build_student_engine(checkpoint: Checkpoint, folder: Path, target: Path, *, precision: Precision) -> None:
+def build_student_engine(checkpoint: Checkpoint, target: Path, *, precision: Precision) -> None:
     """Write a student's graph, and the whole sentence encoder for cards of other exams.
 
     Args:
-        checkpoint: What was read from `folder`.
-        folder: The checkpoint's folder, for errors.
+        checkpoint: The router.
         target: Where to write.
         precision: Of linear maps.
 
@@ -85,7 +88,7 @@ def build_student_engine(checkpoint: Checkpoint, folder: Path, target: Path, *, 
     }
     identity = weights_identity((named, weights[name]) for name, named in names.items())
     if identity != checkpoint.backbone_identity:
-        raise _foreign(folder, "sentence encoder", identity, checkpoint)
+        raise _foreign("sentence encoder", identity, checkpoint)
     left = {name.rpartition(".")[0] for name in checkpoint.adapters}
     adapted = dict(weights)
     for name, named in names.items():
@@ -96,8 +99,8 @@ def build_student_engine(checkpoint: Checkpoint, folder: Path, target: Path, *, 
             )
             left.discard(module)
     if left:
-        raise _unfit(folder, left)
-    student = build_student(cut, adapted, imitation_of(checkpoint, folder), precision=precision)
+        raise _unfit(checkpoint, left)
+    student = build_student(cut, adapted, embedding_projection_of(checkpoint), precision=precision)
     (target / STUDENT_FILE).write_bytes(student.SerializeToString())
     sentence = build_sentence_encoder(sizes, weights, precision=precision)
     (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
@@ -135,26 +138,24 @@ def _delta(adapters: Mapping[str, FloatArray], module: str, weight: FloatArray, 
     return np.asarray((alpha / a.shape[0]) * (b @ a), dtype=np.float32)
 
 
-def _unfit(folder: Path, left: set[str]) -> CheckpointError:
+def _unfit(checkpoint: Checkpoint, left: set[str]) -> CheckpointError:
     return CheckpointError(
-        f"{folder / WEIGHTS_FILE}: adapter '{sorted(left)[0]}' fits no linear map of the backbone."
+        f"{checkpoint.folder / WEIGHTS_FILE}: adapter '{sorted(left)[0]}' fits no linear map of the backbone."
     )
 
 
-def _foreign(folder: Path, what: str, identity: str, checkpoint: Checkpoint) -> CheckpointError:
+def _foreign(what: str, identity: str, checkpoint: Checkpoint) -> CheckpointError:
     return CheckpointError(
-        f"{folder / CONFIG_FILE}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but the "
-        f"embedded {what} found here is {identity[:12]}...; install the version it was tuned with."
+        f"{checkpoint.folder / CONFIG_FILE}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but "
+        f"the embedded {what} found here is {identity[:12]}...; install the version it was tuned with."
     )
 
 
-def _check_identity(
-    checkpoint: Checkpoint, folder: Path, file: GGUFFile, tokens: DecoderTokens, layers: int
-) -> None:
+def _check_identity(checkpoint: Checkpoint, file: GGUFFile, tokens: DecoderTokens, layers: int) -> None:
     yes = file.output_direction(tokens.encode("Yes", budget=8)[0])
     identity = weights_identity([*file.named_weights(layers), ("yes_direction", yes)])
     if identity != checkpoint.backbone_identity:
-        raise _foreign(folder, "backbone", identity, checkpoint)
+        raise _foreign("backbone", identity, checkpoint)
 
 
 def _encoder_sizes(folder: Path) -> EncoderSizes:

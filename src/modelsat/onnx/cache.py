@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelsat.onnx.sizes import DecoderSizes, Precision
+from modelsat.onnx.sizes import ENCODER_WEIGHTS, DecoderSizes, Precision
 from modelsat.scoring.checkpoint import WEIGHTS_FILE, Checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.weights import (
@@ -20,11 +20,6 @@ from modelsat.scoring.weights import (
     file_digest,
 )
 
-DECODER_FILE = "decoder.onnx"
-SENTENCE_FILE = "sentence.onnx"
-STUDENT_FILE = "student.onnx"
-TOKENIZER_FILE = "tokenizer.json"
-ENCODER_WEIGHTS = "model.safetensors"
 _MARKER = "engine.json"
 # Raised with every change of what is built, so that engines of older versions are built anew.
 _VERSION = 2
@@ -40,12 +35,11 @@ def can_run(config: NetworkConfig) -> bool:
     )
 
 
-def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -> tuple[Path, DecoderSizes]:
+def find_engine(checkpoint: Checkpoint, *, precision: Precision) -> tuple[Path, DecoderSizes]:
     """The engine of a checkpoint, built on first use.
 
     Args:
-        checkpoint: What was read from `folder`.
-        folder: The checkpoint's folder.
+        checkpoint: The router.
         precision: Of linear maps.
 
     Returns:
@@ -58,16 +52,16 @@ def find_engine(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -
     source = embedded_backbone_file()
 
     def build(built: Path) -> dict[str, object]:
-        # Only building needs the packages that read and write weights.
+        # Only building needs the packages that read and write weights: they would double the cold start.
         from modelsat.onnx.build import build_engine
 
-        return asdict(build_engine(checkpoint, folder, source, built, precision=precision))
+        return asdict(build_engine(checkpoint, source, built, precision=precision))
 
-    target, sizes = _find(checkpoint, folder, source, build, precision=precision)
+    target, sizes = _find(checkpoint, source, build, precision=precision)
     return target, DecoderSizes(**sizes)
 
 
-def find_student(checkpoint: Checkpoint, folder: Path, *, precision: Precision) -> Path:
+def find_student(checkpoint: Checkpoint, *, precision: Precision) -> Path:
     """The engine of a student, built on first use; arguments and errors as for `find_engine`.
 
     Returns:
@@ -77,16 +71,15 @@ def find_student(checkpoint: Checkpoint, folder: Path, *, precision: Precision) 
     def build(built: Path) -> dict[str, object]:
         from modelsat.onnx.build import build_student_engine
 
-        build_student_engine(checkpoint, folder, built, precision=precision)
+        build_student_engine(checkpoint, built, precision=precision)
         return {}
 
     source = Path(encoder_folder(EMBEDDED_ENCODER)) / ENCODER_WEIGHTS
-    return _find(checkpoint, folder, source, build, precision=precision)[0]
+    return _find(checkpoint, source, build, precision=precision)[0]
 
 
 def _find(
     checkpoint: Checkpoint,
-    folder: Path,
     source: Path,
     build: Callable[..., dict[str, object]],
     *,
@@ -96,7 +89,7 @@ def _find(
     made_of = {
         "version": _VERSION,
         "backbone": file_digest(source),
-        "weights": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "weights": hashlib.sha256((checkpoint.folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
         "layers": checkpoint.config.layers,
         "precision": precision,
     }

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+from onnx import ModelProto
 
 from modelsat.onnx.graph import Graph
 from modelsat.onnx.sizes import DecoderSizes, Precision
 from modelsat.types import FloatArray
-from onnx import ModelProto
 
 
 def build_decoder(

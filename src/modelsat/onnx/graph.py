@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from modelsat.onnx.sizes import Precision
 from modelsat.types import FloatArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 _OPSET = 23
 _IR_VERSION = 10

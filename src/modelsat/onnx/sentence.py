@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from onnx import ModelProto
 
 from modelsat.onnx.graph import Graph
 from modelsat.onnx.sizes import Precision
 from modelsat.types import FloatArray
-from onnx import ModelProto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,13 @@
-"""What an engine is like, as plain data."""
+"""Files and sizes of an engine, as plain data."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+DECODER_FILE = "decoder.onnx"
+SENTENCE_FILE = "sentence.onnx"
+STUDENT_FILE = "student.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+ENCODER_WEIGHTS = "model.safetensors"
 
 Precision = Literal["fp32", "int8"]
 

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 
 import numpy as np
+from onnx import ModelProto
 
 from modelsat.onnx.graph import Graph
 from modelsat.onnx.sentence import EncoderSizes, encoder_states
 from modelsat.onnx.sizes import Precision
 from modelsat.types import FloatArray
-from onnx import ModelProto
 
 
 def build_student(
     sizes: EncoderSizes,
     weights: Mapping[str, FloatArray],
-    imitation: tuple[FloatArray, FloatArray],
+    embedding_projection: tuple[FloatArray, FloatArray],
     *,
     precision: Precision,
 ) -> ModelProto:
@@ -27,14 +27,14 @@ def build_student(
     Args:
         sizes: Of the encoder, cut to the student's depth.
         weights: By transformers' names, matrices as [out, in].
-        imitation: Weight [text, pooled] and bias [text].
+        embedding_projection: Weight [text, pooled] and bias [text].
         precision: Of linear maps within layers.
     """
     graph = Graph(precision=precision)
     states = encoder_states(graph, sizes, weights)
     pick = graph.input("pick", "float32", ["batch", 2, "position"])
     pooled = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, 2 * sizes.hidden))
-    weight, bias = imitation
+    weight, bias = embedding_projection
     said = graph.add("Add", graph.add("MatMul", pooled, graph.constant(weight.T)), graph.constant(bias))
     said = graph.add("LpNormalization", said, axis=-1, p=2)
     return graph.finish(

@@ -69,7 +69,7 @@ class SentenceTokens:
 
 
 class StudentTokens:
-    """Texts as a student reads them; as `modelsat.network.student.CutEncoder.tokenize`.
+    """Texts as a student reads them; as `modelsat.network.student.TruncatedEncoder.tokenize`.
 
     Args:
         path: The sentence encoder's tokenizer.json.

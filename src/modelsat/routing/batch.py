@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
-from modelsat.routing.messages import looks_like_messages, to_instruction
 from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.requests import looks_like_messages, to_instruction
 from modelsat.routing.router import BATCH_SIZE, Router
 from modelsat.types import Instruction, RoutingDecision
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.errors import DataError
-from modelsat.scoring.scorer import ExamAttentionScorer, lead
+from modelsat.scoring.scorer import TwoPhaseScorer, lead
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 
@@ -28,7 +28,7 @@ class CascadeScorer:
 
     name = "Model-SAT cascade"
 
-    def __init__(self, student: ExamAttentionScorer, teacher: ExamAttentionScorer, *, margin: float) -> None:
+    def __init__(self, student: TwoPhaseScorer, teacher: TwoPhaseScorer, *, margin: float) -> None:
         if student.statistics.exam_hash != teacher.statistics.exam_hash:
             raise DataError(
                 f"the student was tuned with the exam {student.statistics.exam_hash}, the teacher with "

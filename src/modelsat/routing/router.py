@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
-from modelsat.routing.engines import load_tuned
-from modelsat.routing.memory import ScoreMemory
-from modelsat.routing.messages import Request, to_instruction
+from modelsat.routing.load import DEFAULT_ROUTER, load_tuned
 from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
 from modelsat.routing.pricing import instruction_tokens, price_matrix
 from modelsat.routing.reasons import explain
+from modelsat.routing.requests import Request, to_instruction
+from modelsat.routing.score_cache import ScoreCache
 from modelsat.routing.scorer import Scorer
 from modelsat.types import Evidence, Instruction, RoutingDecision, ScoreMatrix
 
@@ -33,35 +33,33 @@ class Router:
         scorer: Estimates Pr("Yes").
         zoo: Who can be chosen, with profiles. A candidate added to it is routable at once.
         policy: What to prefer where a call does not say.
-        memory: Of scores, for requests that come again; None scores everything anew.
+        score_cache: Of requests that come again; None scores everything anew.
     """
 
     scorer: Scorer
     zoo: ModelZoo
     policy: RoutingPolicy = field(default_factory=RoutingPolicy)
-    memory: ScoreMemory | None = None
+    score_cache: ScoreCache | None = None
 
     @classmethod
     def load(
         cls,
-        checkpoint: Path | str | None = None,
+        router: Path | str = DEFAULT_ROUTER,
         zoo: ModelZoo | Path | str | None = None,
         policy: RoutingPolicy | str = "best",
-        engine: str = "accurate",
         runtime: str = "auto",
     ) -> "Router":
         """Load a tuned router, which remembers the scores of what it was asked lately.
 
         Args:
-            checkpoint: Its directory; the shipped one by default.
+            router: accurate, fast, fastest, cascade, or a checkpoint's folder; see `modelsat.routing.load.load_tuned`.
             zoo: A zoo or its TOML file; the shipped one by default.
             policy: What to prefer.
-            engine: accurate, fast, fastest or cascade; see `modelsat.routing.engines.load_tuned`.
             runtime: auto, onnx or torch; see there.
 
         Raises:
             CheckpointError: The checkpoint is damaged or belongs to other weights.
-            DataError: The zoo is malformed, or there is no such engine or runtime.
+            DataError: The zoo is malformed, or there is no such router or runtime.
             LayoutError: The runtime cannot run the checkpoint.
             MissingExtraError: What the runtime needs is not installed.
             PolicyError: The policy is malformed.
@@ -71,9 +69,8 @@ class Router:
             zoo = ModelZoo.shipped()
         elif not isinstance(zoo, ModelZoo):
             zoo = ModelZoo.load(Path(zoo))
-        folder = None if checkpoint is None else Path(checkpoint)
-        scorer = load_tuned(folder, engine=engine, runtime=runtime)
-        return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, memory=ScoreMemory())
+        scorer = load_tuned(router, runtime=runtime)
+        return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, score_cache=ScoreCache())
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:
         """Pr("Yes") of every candidate of the zoo on every request.
@@ -88,9 +85,9 @@ class Router:
 
     def recall(self, instruction: Instruction) -> ScoreMatrix | None:
         """What `score` would say of one instruction, if that is remembered; costs next to nothing."""
-        if self.memory is None:
+        if self.score_cache is None:
             return None
-        return self.memory.recall(self.scorer, instruction, self.zoo.profiles)
+        return self.score_cache.recall(self.scorer, instruction, self.zoo.profiles)
 
     def route(self, request: Request, policy: RoutingPolicy | str | None = None) -> RoutingDecision:
         """Choose a candidate for one request: text, an instruction, or the messages of one chat.
@@ -137,9 +134,9 @@ class Router:
             raise DataError("there is no instruction to score; give at least one.")
         if not self.zoo.profiles:
             raise DataError("the zoo is empty; add a candidate with its capability card.")
-        if self.memory is None:
+        if self.score_cache is None:
             return self.scorer.score(instructions, self.zoo.profiles)
-        return self.memory.score(self.scorer, instructions, self.zoo.profiles)
+        return self.score_cache.score(self.scorer, instructions, self.zoo.profiles)
 
     def _route_batch(
         self, instructions: Sequence[Instruction], policy: RoutingPolicy

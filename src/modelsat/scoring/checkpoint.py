@@ -22,7 +22,7 @@ from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import ExamStatistics
 from modelsat.types import FloatArray
 
-FORMAT = "modelsat-checkpoint/1"
+FORMAT = "modelsat-checkpoint/2"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -49,25 +49,37 @@ class Checkpoint:
         backbone_identity: Hash of the weights that the adapters belong to.
         statistics: Of the exam it was tuned with.
         calibration: Fitted on validation instructions and candidates.
-        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+        in_domain_threshold: Least cosine to the nearest exam item at which an instruction counts as in domain.
         head: Arrays of head or connector by name.
         adapters: Adapter arrays by name.
-        imitation: A student's map from pooled states to sentence embeddings, "weight" and "bias"; else empty.
+        embedding_projection: A student's map from pooled states to sentence embeddings ("weight", "bias"); else empty.
         margin: A student's: logits between its best two below which a cascade asks the teacher; else None.
         tuning: How it was tuned: command, seed, data; for people.
+        folder: Where it was read from, for errors; a new one has none.
     """
 
     config: NetworkConfig
     backbone_identity: str
     statistics: ExamStatistics
     calibration: Calibration
-    familiarity: float
+    in_domain_threshold: float
     head: Mapping[str, FloatArray]
     adapters: Mapping[str, FloatArray]
-    imitation: Mapping[str, FloatArray] = field(default_factory=dict)
+    embedding_projection: Mapping[str, FloatArray] = field(default_factory=dict)
     margin: float | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
 
+    @property
+    def digest(self) -> str:
+        """Short hash of the weights file, which tells a checkpoint from others."""
+        return hashlib.sha256((self.folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+
+
+_FORMAT_1 = "modelsat-checkpoint/1"
+_RENAMED = {"encoder": "capability_encoder", "familiarity": "in_domain_threshold"}
+# A student's tensors of format 1 begin with the second.
+_PROJECTION = ("embedding_projection.", "imitation.")
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -88,7 +100,7 @@ class _ConfigFile(BaseModel):
     backbone_identity: str
     exam: _ExamForm
     calibration: dict[str, float]
-    familiarity: float
+    in_domain_threshold: float
     margin: float | None = None
     tuning: dict[str, Any] = {}
 
@@ -103,7 +115,10 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"head.{name}": halved(value) for name, value in checkpoint.head.items()}
     tensors |= {f"adapter.{name}": halved(value) for name, value in checkpoint.adapters.items()}
-    tensors |= {f"imitation.{name}": halved(value) for name, value in checkpoint.imitation.items()}
+    tensors |= {
+        f"embedding_projection.{name}": halved(value)
+        for name, value in checkpoint.embedding_projection.items()
+    }
     tensors["exam.difficulty"] = checkpoint.statistics.difficulty
     tensors["exam.bias"] = checkpoint.statistics.bias
     # safetensors stores memory as it lies: a transposed view must be laid out first.
@@ -121,7 +136,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
             "level_deviation": statistics.level_deviation,
         },
         "calibration": asdict(checkpoint.calibration),
-        "familiarity": checkpoint.familiarity,
+        "in_domain_threshold": checkpoint.in_domain_threshold,
         "margin": checkpoint.margin,
         "tuning": dict(checkpoint.tuning),
     }
@@ -135,12 +150,13 @@ def halved(value: FloatArray) -> NDArray[np.floating]:
     return half if np.allclose(half, value, rtol=1e-3, atol=1e-6) else value
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read and check a checkpoint.
+def load_checkpoint(folder: Path | None = None) -> Checkpoint:
+    """Read and check a checkpoint; by default the one that comes with the package.
 
     Raises:
         CheckpointError: A file is missing, damaged or of another format, or a field is out of range.
     """
+    folder = folder or shipped_folder()
     path = folder / CONFIG_FILE
     form = _read_config(path)
     try:
@@ -170,31 +186,29 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             level_deviation=form.exam.level_deviation,
         ),
         calibration=calibration,
-        familiarity=form.familiarity,
+        in_domain_threshold=form.in_domain_threshold,
         head=_with_prefix(tensors, "head."),
         adapters=_with_prefix(tensors, "adapter."),
-        imitation=_with_prefix(tensors, "imitation."),
+        embedding_projection={
+            k: v for prefix in _PROJECTION for k, v in _with_prefix(tensors, prefix).items()
+        },
         margin=form.margin,
         tuning=form.tuning,
+        folder=folder,
     )
 
 
-def weights_digest(folder: Path) -> str:
-    """Short hash of a checkpoint's weights, which tells it from others."""
-    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
-
-
-def imitation_of(checkpoint: Checkpoint, folder: Path) -> tuple[FloatArray, FloatArray]:
-    """Weight [text, pooled] and bias [text] of a student's imitation.
+def embedding_projection_of(checkpoint: Checkpoint) -> tuple[FloatArray, FloatArray]:
+    """Weight [text, pooled] and bias [text] of a student's projection to sentence embeddings.
 
     Raises:
         CheckpointError: One is missing, or their shapes do not fit each other.
     """
-    weight, bias = checkpoint.imitation.get("weight"), checkpoint.imitation.get("bias")
+    weight, bias = checkpoint.embedding_projection.get("weight"), checkpoint.embedding_projection.get("bias")
     if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
         raise CheckpointError(
-            f"{folder / WEIGHTS_FILE}: a student needs tensors 'imitation.weight' [text, pooled] and "
-            "'imitation.bias' [text]."
+            f"{checkpoint.folder / WEIGHTS_FILE}: a student needs tensors 'embedding_projection.weight' "
+            "[text, pooled] and 'embedding_projection.bias' [text]."
         )
     return weight, bias
 
@@ -209,7 +223,9 @@ def _read_config(path: Path) -> _ConfigFile:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     version = raw.get("format") if isinstance(raw, dict) else None
-    if version != FORMAT:
+    if version == _FORMAT_1:
+        raw = _from_format_1(raw)
+    elif version != FORMAT:
         raise CheckpointError(f"{path}: field 'format' is {version!r}; this version reads {FORMAT!r}.")
     try:
         form = _ConfigFile.model_validate(raw)
@@ -224,6 +240,15 @@ def _read_config(path: Path) -> _ConfigFile:
             f"{path}: field 'exam.level_deviation' is {form.exam.level_deviation}; expected a positive number."
         )
     return form
+
+
+def _from_format_1(raw: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a checkpoint of 0.3, under today's names; faults are left for the schema to name."""
+    network = raw.get("network")
+    if isinstance(network, dict):
+        network = {_RENAMED.get(name, name): value for name, value in network.items()}
+    top = {_RENAMED.get(name, name): value for name, value in raw.items()}
+    return {**top, "network": network}
 
 
 def _read_weights(path: Path) -> dict[str, FloatArray]:

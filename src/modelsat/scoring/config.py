@@ -42,7 +42,7 @@ class NetworkConfig:
 
     Attributes:
         layout: How candidates and instruction meet (DESIGN: three layouts).
-        encoder: The capability encoder psi.
+        capability_encoder: psi: from a profile to vectors.
         head: How the score is read.
         backbone: Name of phi: the embedded default, a folder, or a hub name; a student's is its text encoder.
         text_encoder: Name of the sentence encoder.
@@ -54,7 +54,7 @@ class NetworkConfig:
     """
 
     layout: Layout = "exam_attention"
-    encoder: Encoder = "numeric"
+    capability_encoder: Encoder = "numeric"
     head: Head = "attention"
     backbone: str = EMBEDDED_BACKBONE
     text_encoder: str = EMBEDDED_ENCODER
@@ -68,9 +68,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.layout not in _ENCODERS:
             raise LayoutError(f"layout is {self.layout!r}; expected one of {', '.join(_ENCODERS)}.")
-        if self.encoder not in _ENCODERS[self.layout]:
+        if self.capability_encoder not in _ENCODERS[self.layout]:
             raise LayoutError(
-                f"layout {self.layout} cannot take the encoder {self.encoder!r}; "
+                f"layout {self.layout} cannot take capability_encoder {self.capability_encoder!r}; "
                 f"it takes {', '.join(_ENCODERS[self.layout])}."
             )
         if self.head not in _HEADS[self.layout]:

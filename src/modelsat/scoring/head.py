@@ -41,28 +41,28 @@ class ExamAttentionHead:
         # [query, item] unit vectors of each head, ready to multiply.
         self._keys = [_unit(self._linear(f"{prefix}key", items)).T for prefix in self._prefixes]
 
-    def __call__(self, readings: FloatArray, cards: CardBatch) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def __call__(self, features: FloatArray, cards: CardBatch) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Score candidates.
 
         Args:
-            readings: [instruction, pooled + text].
+            features: [instruction, pooled + text].
             cards: The candidates, in the exam that the head was tuned with.
 
         Returns:
-            Logits without residuals [head, instruction, candidate]; what residuals add, the same shape; and the pull
-            of items, [head, instruction, item].
+            Logits without residuals [head, instruction, candidate]; what residuals add, the same shape; and the
+            unnormalised attention over items, [head, instruction, item].
         """
-        features = self._features(readings)
+        features = self._features(features)
         known = cards.weights * cards.residuals
         results = [
             self._head(prefix, features, cards, known, key)
             for prefix, key in zip(self._prefixes, self._keys, strict=True)
         ]
-        base, attended, pull = (np.stack(parts) for parts in zip(*results, strict=True))
-        return base, attended, pull
+        base, attended, unnormalised_attention = (np.stack(parts) for parts in zip(*results, strict=True))
+        return base, attended, unnormalised_attention
 
-    def _features(self, readings: FloatArray) -> FloatArray:
-        pooled, text = readings[:, : self._pooled], readings[:, self._pooled :]
+    def _features(self, features: FloatArray) -> FloatArray:
+        pooled, text = features[:, : self._pooled], features[:, self._pooled :]
         mean, variance = pooled.mean(1, keepdims=True), pooled.var(1, keepdims=True)
         normed = (pooled - mean) / np.sqrt(variance + _NORM_EPSILON)
         scaled = normed * self._tensors["norm.weight"] + self._tensors["norm.bias"]
@@ -76,9 +76,11 @@ class ExamAttentionHead:
         base = self._linear(f"{prefix}difficulty", state) + gain * cards.levels[None]
         query = _unit(self._linear(f"{prefix}query", state))
         match = query @ key * np.exp(self._tensors[f"{prefix}log_sharpness"])
-        pull = np.exp(match - match.max(1, keepdims=True))
-        attended = (pull @ known.T) / np.maximum(pull @ cards.weights.T, np.float32(1e-9))
-        return base, self._tensors[f"{prefix}residual_weight"] * attended, pull
+        unnormalised_attention = np.exp(match - match.max(1, keepdims=True))
+        attended = (unnormalised_attention @ known.T) / np.maximum(
+            unnormalised_attention @ cards.weights.T, np.float32(1e-9)
+        )
+        return base, self._tensors[f"{prefix}residual_weight"] * attended, unnormalised_attention
 
     def _linear(self, name: str, values: FloatArray) -> FloatArray:
         return np.asarray(values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"])

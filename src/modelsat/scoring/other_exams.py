@@ -87,7 +87,7 @@ class OtherExams:
             sat_own=np.asarray((cards.weights[:, :items] > 0).any(1)),
         )
 
-    def hear(self, text: FloatArray, nearest_item: FloatArray) -> "Testimony":
+    def score(self, text: FloatArray, nearest_item: FloatArray) -> "OtherExamScores":
         """What the tasks say of instructions.
 
         Args:
@@ -95,22 +95,28 @@ class OtherExams:
             nearest_item: [instruction] cosine of the closest item of the router's exam.
         """
         cosine = np.maximum.reduceat(text @ self.keys.T, self.first_key, axis=1)  # [instruction, task]
-        pull = np.exp(_SHARPNESS * (cosine - cosine.max(1, keepdims=True)))
+        unnormalised_attention = np.exp(_SHARPNESS * (cosine - cosine.max(1, keepdims=True)))
         # Each candidate attends over the tasks that it sat, so that its score does not depend on the others.
-        attended = pull @ self.gains.T / np.maximum(pull @ self.sat.astype(np.float32).T, 1e-9)
+        attended = (
+            unnormalised_attention
+            @ self.gains.T
+            / np.maximum(unnormalised_attention @ self.sat.astype(np.float32).T, 1e-9)
+        )
         nearest = np.where(self.sat[None], cosine[:, None], -1.0).max(2)  # [instruction, candidate]
         share = 1.0 / (1.0 + np.exp(-_SHARPNESS * (nearest + _MARGIN - nearest_item[:, None])))
         share = np.where(self.sat_own, share, 1.0) * self.sat.any(1)
-        return Testimony(
+        return OtherExamScores(
             nearest=nearest.astype(np.float32),
             share=share.astype(np.float32),
             gains=attended.astype(np.float32),
-            attention=(pull / pull.sum(1, keepdims=True)).astype(np.float32),
+            attention=(unnormalised_attention / unnormalised_attention.sum(1, keepdims=True)).astype(
+                np.float32
+            ),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Testimony:
+class OtherExamScores:
     """What the tasks of other exams say of instructions.
 
     Attributes:

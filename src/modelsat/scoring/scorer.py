@@ -1,13 +1,13 @@
-"""The tuned router of layout exam_attention as a scorer: what is read of instructions, held against cards.
+"""The tuned router of layout exam_attention as a scorer, in two phases: encode instructions once, score many cards.
 
-Reading is nearly all of the cost and is done by an engine, with torch or without; judging is a few small products.
+Encoding is nearly all of the cost and runs with torch or ONNX Runtime; scoring encoded instructions is a few small
+matrix products.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import is_not
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction,
 _BATCH = 32
 
 
-class Reader(Protocol):
-    """An engine: reads texts with the tuned backbone and the sentence encoder.
+class InstructionEncoder(Protocol):
+    """Encodes texts with the tuned backbone and the sentence encoder.
 
     Attributes:
         pooled_size: Width of pooled states.
@@ -33,7 +33,7 @@ class Reader(Protocol):
     pooled_size: int
     text_size: int
 
-    def read(self, texts: Sequence[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
         ...
 
@@ -42,15 +42,49 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class TwoPhaseScorer(Protocol):
+    """A scorer that encodes instructions once and scores any number of cards on the encoded ones.
+
+    Attributes:
+        name: Short name for tables and reports.
+        encoder: Encodes texts.
+        statistics: Of the exam it was tuned with.
+    """
+
+    name: str
+    encoder: InstructionEncoder
+    statistics: ExamStatistics
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Both phases; see `modelsat.routing.scorer.Scorer`."""
+        ...
+
+    def encode(self, instructions: Sequence[Instruction]) -> FloatArray:
+        """Features of instructions, [instruction, pooled + text]."""
+        ...
+
+    def score_encoded(
+        self,
+        instructions: Sequence[Instruction],
+        features: FloatArray,
+        profiles: Sequence[CapabilityProfile],
+    ) -> ScoreMatrix:
+        """Score every candidate on encoded instructions."""
+        ...
+
+
 class ExamAttentionScorer:
     """A tuned router as a scorer.
 
     Args:
-        reader: Reads instructions.
+        encoder: Encodes instructions.
         head: Tuned.
         statistics: Of the exam it was tuned with.
         calibration: Fitted on validation.
-        familiarity: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+        in_domain_threshold: Least cosine to the nearest exam item at which an instruction counts as spoken for.
     """
 
     name = "Model-SAT"
@@ -58,66 +92,66 @@ class ExamAttentionScorer:
     def __init__(
         self,
         *,
-        reader: Reader,
+        encoder: InstructionEncoder,
         head: ExamAttentionHead,
         statistics: ExamStatistics,
         calibration: Calibration,
-        familiarity: float,
+        in_domain_threshold: float,
     ) -> None:
-        self.reader = reader
+        self.encoder = encoder
         self.head = head
         self.statistics = statistics
         self.calibration = calibration
-        self.familiarity = familiarity
+        self.in_domain_threshold = in_domain_threshold
         self._cards: _Cards | None = None
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
-        return self.judge(instructions, self.read(instructions), profiles)
+        return self.score_encoded(instructions, self.encode(instructions), profiles)
 
-    def read(self, instructions: Sequence[Instruction]) -> FloatArray:
-        """Read instructions: all that a score depends on besides the cards, and nearly all of its cost.
+    def encode(self, instructions: Sequence[Instruction]) -> FloatArray:
+        """Features of instructions: all that a score depends on besides the cards, and nearly all of its cost.
 
         Returns:
             [instruction, pooled + text]: pooled states, then sentence embeddings.
         """
-        return self.reader.read([instruction.text for instruction in instructions])
+        return self.encoder.encode([instruction.text for instruction in instructions])
 
-    def judge(
+    def score_encoded(
         self,
         instructions: Sequence[Instruction],
-        readings: FloatArray,
+        features: FloatArray,
         profiles: Sequence[CapabilityProfile],
     ) -> ScoreMatrix:
-        """Score candidates on instructions that have been read.
+        """Score candidates on encoded instructions.
 
         Args:
             instructions: The rows.
-            readings: As `read` gave them.
+            features: As returned by `encode`, [instruction, pooled + text].
             profiles: The columns.
         """
         cards = self._encode_cards(tuple(profiles))
-        logits = np.zeros((len(readings), len(profiles)), dtype=np.float32)
+        logits = np.zeros((len(features), len(profiles)), dtype=np.float32)
         tasks = (*self.statistics.tasks, *cards.other_tasks)
-        weights = np.zeros((len(readings), len(tasks)), dtype=np.float32)
-        level_only = np.zeros(len(readings), dtype=np.bool_)
-        for start in range(0, len(readings), _BATCH):
+        weights = np.zeros((len(features), len(tasks)), dtype=np.float32)
+        level_only = np.zeros(len(features), dtype=np.bool_)
+        for start in range(0, len(features), _BATCH):
             rows = slice(start, start + _BATCH)
-            base, attended, pull = self.head(readings[rows], cards.own)
-            text = readings[rows, self.reader.pooled_size :]
+            base, attended, unnormalised_attention = self.head(features[rows], cards.own)
+            text = features[rows, self.encoder.pooled_size :]
             nearest = (text @ self.head.item_embeddings.T).max(1)
-            says, by_task = attended.mean(0), self._task_weights(pull)
-            spoken = (nearest >= self.familiarity)[:, None] & (cards.own.weights > 0).any(1)
+            gains, by_task = attended.mean(0), self._task_weights(unnormalised_attention)
+            spoken = (nearest >= self.in_domain_threshold)[:, None] & (cards.own.weights > 0).any(1)
             if cards.others is not None:
-                heard = cards.others.hear(text, nearest)
-                says = (1 - heard.share) * says + heard.share * heard.gains
-                spoken |= heard.nearest >= self.familiarity
+                other = cards.others.score(text, nearest)
+                gains = (1 - other.share) * gains + other.share * other.gains
+                spoken |= other.nearest >= self.in_domain_threshold
                 # How much other exams count differs by candidate with what it sat; the most is shown.
-                share = heard.share.max(1, keepdims=True)
-                by_task = np.concatenate([(1 - share) * by_task, share * heard.attention], axis=1)
-            logits[rows] = base.mean(0) + says * spoken
+                share = other.share.max(1, keepdims=True)
+                by_task = np.concatenate([(1 - share) * by_task, share * other.attention], axis=1)
+            logits[rows] = base.mean(0) + gains * spoken
             level_only[rows] = ~spoken.any(1)
             weights[rows] = by_task
         return ScoreMatrix(
@@ -136,15 +170,15 @@ class ExamAttentionScorer:
             encoded = encode_profiles(profiles, self.statistics)
             others = None
             if encoded.other_tasks:
-                others = OtherExams.of(profiles, encoded, self.statistics, self.reader.embed)
+                others = OtherExams.of(profiles, encoded, self.statistics, self.encoder.embed)
             names = tuple(name for name, _ in encoded.other_tasks)
             cards = _Cards(profiles=profiles, own=encoded.of_own_exam(), other_tasks=names, others=others)
             self._cards = cards
         return cards
 
-    def _task_weights(self, pull: FloatArray) -> FloatArray:
+    def _task_weights(self, unnormalised_attention: FloatArray) -> FloatArray:
         """[instruction, task] attention summed over each task's items, rows summing to 1."""
-        items = (pull / pull.sum(2, keepdims=True)).mean(0)
+        items = (unnormalised_attention / unnormalised_attention.sum(2, keepdims=True)).mean(0)
         by_task = np.zeros((len(items), len(self.statistics.tasks)), dtype=np.float32)
         np.add.at(by_task.T, self.statistics.task_of_item, items.T)
         return by_task
@@ -167,30 +201,32 @@ class _Cards:
     others: OtherExams | None
 
 
-def exam_attention_scorer(checkpoint: Checkpoint, reader: Reader, *, folder: Path) -> ExamAttentionScorer:
-    """Put a checkpoint's head on a reader.
+def exam_attention_scorer(checkpoint: Checkpoint, encoder: InstructionEncoder) -> ExamAttentionScorer:
+    """Put a checkpoint's head on an instruction encoder.
 
     Raises:
         CheckpointError: A tensor of the head is missing or has another shape; names the file.
     """
     statistics = checkpoint.statistics
-    expected = (len(statistics.difficulty), reader.text_size)
+    expected = (len(statistics.difficulty), encoder.text_size)
     found = checkpoint.head.get("item_embeddings")
     if found is None or found.shape != expected:
         raise CheckpointError(
-            f"{folder}: tensor 'head.item_embeddings' is {None if found is None else list(found.shape)}; "
+            f"{checkpoint.folder}: tensor 'head.item_embeddings' is {None if found is None else list(found.shape)}; "
             f"expected {list(expected)}."
         )
     try:
-        head = ExamAttentionHead(checkpoint.head, config=checkpoint.config, pooled=reader.pooled_size)
+        head = ExamAttentionHead(checkpoint.head, config=checkpoint.config, pooled=encoder.pooled_size)
     except CheckpointError as error:
-        raise CheckpointError(f"{folder}: the head does not fit its configuration: {error}") from None
+        raise CheckpointError(
+            f"{checkpoint.folder}: the head does not fit its configuration: {error}"
+        ) from None
     return ExamAttentionScorer(
-        reader=reader,
+        encoder=encoder,
         head=head,
         statistics=statistics,
         calibration=checkpoint.calibration,
-        familiarity=checkpoint.familiarity,
+        in_domain_threshold=checkpoint.in_domain_threshold,
     )
 
 

@@ -53,14 +53,14 @@ class ExamAttentionRun(Run[Backbone]):
         return ExamAttentionObjective(
             self.network,
             self.backbone,
-            self.learnt(),
+            self.targets(),
             features=features,
             lengths=self.tuning.lengths,
             recipe=self.recipe,
             head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
             # Stage 1 reads pooled states, which are cached with options only.
-            stem_share=0.0 if stage == 1 else self.recipe.stem_share,
-            lessons=self.lessons,
+            option_dropout=0.0 if stage == 1 else self.recipe.option_dropout,
+            teacher_targets=self.teacher_targets,
         )
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class ExamAttentionRun(Run[Backbone]):
         """See `Run`."""
         return {name: value.detach() for name, value in self.network.state_dict().items()}
 
-    def familiarity(self) -> float:
+    def in_domain_threshold(self) -> float:
         """The cosine that nearly all tuning instructions reach."""
         rows = np.arange(len(self.data.tuning.instructions))
         nearest = (self.tuning.embeddings(rows, stem=False) @ self.network.item_embeddings.T).amax(1)

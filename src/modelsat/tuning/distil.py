@@ -1,4 +1,4 @@
-"""Distillation: a student of layout exam_attention learns what tuned routers say, and a share of what happened.
+"""Distillation: a student of layout exam_attention learns from tuned routers' soft targets and a share of the outcomes.
 
 At every step the teachers judge the step's resampled and virtual candidates from what they read of the instructions
 once, so that they can be asked about more candidates and more instructions than there are outcomes for.
@@ -17,18 +17,18 @@ from torch import Tensor, nn
 from modelsat.network.attention import CardTensors
 from modelsat.network.encoder import load_encoder
 from modelsat.network.exam_network import card_tensors
-from modelsat.network.student import CutEncoder, StudentNetwork
+from modelsat.network.student import StudentNetwork, TruncatedEncoder
 from modelsat.scoring.checkpoint import Checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles
 from modelsat.scoring.scorer import lead
 from modelsat.tuning.dataset import TuningData
-from modelsat.tuning.objectives import Learnt, parameter_groups, taught_loss, tuned_tensors
+from modelsat.tuning.objectives import TrainingTargets, parameter_groups, soft_target_loss, tuned_tensors
 from modelsat.tuning.precision import backbone_precision, full_precision
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.run import Progress, Run
 from modelsat.tuning.samples import draw_candidates
-from modelsat.tuning.teacher import Lessons, Teacher
+from modelsat.tuning.teacher import Teacher, TeacherTargets
 from modelsat.tuning.trainer import Log
 from modelsat.types import FloatArray
 
@@ -37,7 +37,7 @@ _UNFAMILIAR_SHARE = 0.01
 # So many tuning instructions tell that cosine well enough.
 _FAMILIAR = 2_000
 _BATCH = 32
-_IMITATION = "imitation."
+_IMITATION = "embedding_projection."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +45,12 @@ class DistillationRecipe(Recipe):
     """Settings of a distillation. A student with adapters is tuned in stage 2 alone, one without in stage 1 alone.
 
     Attributes:
-        imitation_weight: Weight of one minus the cosine between imitated and true sentence embedding.
-        asked_share: Share of validation decisions that a cascade shall hand to the teacher.
+        projection_weight: Weight of one minus the cosine between imitated and true sentence embedding.
+        deferral_rate: Share of validation decisions that a cascade shall hand to the teacher.
     """
 
-    imitation_weight: float = 0.5
-    asked_share: float = 0.15
+    projection_weight: float = 0.5
+    deferral_rate: float = 0.15
 
 
 class DistillationObjective:
@@ -60,9 +60,9 @@ class DistillationObjective:
         network: The student's head.
         encoder: Its cut encoder, with adapters or without.
         tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
-        lessons: What the teachers say of the instructions.
+        teacher_targets: Soft targets of the instructions.
         embeddings: Sentence embeddings of the instructions, [instruction, text].
-        learnt: Outcomes where they are known, and the cards.
+        targets: Outcomes where they are known, and the cards.
         recipe: Settings.
         head_rate: Learning rate of the head.
     """
@@ -70,17 +70,17 @@ class DistillationObjective:
     def __init__(
         self,
         network: StudentNetwork,
-        encoder: CutEncoder,
+        encoder: TruncatedEncoder,
         *,
         tokens: Mapping[bool, list[list[int]]],
-        lessons: Lessons,
+        teacher_targets: TeacherTargets,
         embeddings: FloatArray,
-        learnt: Learnt,
+        targets: TrainingTargets,
         recipe: DistillationRecipe,
         head_rate: float,
     ) -> None:
         self.network, self.encoder, self.tokens = network, encoder, tokens
-        self.lessons, self.embeddings, self.learnt = lessons, embeddings, learnt
+        self.teacher_targets, self.embeddings, self.targets = teacher_targets, embeddings, targets
         self.recipe, self.head_rate = recipe, head_rate
         self.lengths = np.array([len(ids) for ids in tokens[False]])
 
@@ -95,20 +95,20 @@ class DistillationObjective:
     def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """See `Objective`."""
         self.network.train()
-        learnt, recipe = self.learnt, self.recipe
-        stem = bool(rng.random() < recipe.stem_share)
+        targets, recipe = self.targets, self.recipe
+        stem = bool(rng.random() < recipe.option_dropout)
         with backbone_precision():
             pooled = self.encoder.pooled([self.tokens[stem][row] for row in rows])
         drawn = draw_candidates(
-            learnt.cards,
-            learnt.statistics,
-            learnt.item_categories,
-            categories=learnt.category_count,
-            virtual=recipe.virtual,
+            targets.cards,
+            targets.statistics,
+            targets.item_categories,
+            categories=targets.category_count,
+            mixup_ratio=recipe.mixup_ratio,
             rng=rng,
         )
-        said = self.lessons.probabilities(rows, drawn.cards)
-        happened = drawn.scores(learnt.scores[rows], learnt.categories[rows])
+        soft_targets = self.teacher_targets.probabilities(rows, drawn.cards)
+        hard_targets = drawn.scores(targets.scores[rows], targets.categories[rows])
         cards = CardTensors(
             levels=torch.from_numpy(drawn.cards.levels),
             residuals=torch.from_numpy(drawn.cards.residuals),
@@ -116,15 +116,17 @@ class DistillationObjective:
             keys=self.network.keys(),
         )
         with full_precision():
-            text = self.network.imitate(pooled)
+            text = self.network.project_embedding(pooled)
             true = torch.from_numpy(self.embeddings[rows])
             unlike = 1.0 - nn.functional.cosine_similarity(text, true, dim=-1).mean()
             base, attended, _ = self.network(pooled, text, cards)
-            loss, parts = taught_loss(base + attended, said, happened, drawn.cards.levels, recipe, rng)
-        return loss + recipe.imitation_weight * unlike, {**parts, "imitation_loss": unlike.item()}
+            loss, parts = soft_target_loss(
+                base + attended, soft_targets, hard_targets, drawn.cards.levels, recipe, rng
+            )
+        return loss + recipe.projection_weight * unlike, {**parts, "imitation_loss": unlike.item()}
 
 
-class DistillationRun(Run[CutEncoder]):
+class DistillationRun(Run[TruncatedEncoder]):
     """See `Run`.
 
     Args:
@@ -152,7 +154,7 @@ class DistillationRun(Run[CutEncoder]):
         progress: Progress,
         notes: Mapping[str, Any],
     ) -> None:
-        self.teachers, self.zoos, self.lesson = teachers, zoos, recipe
+        self.teachers, self.zoos, self.distillation = teachers, zoos, recipe
         super().__init__(
             data,
             config=config,
@@ -164,9 +166,9 @@ class DistillationRun(Run[CutEncoder]):
             teachers=teachers,
         )
 
-    def load(self) -> CutEncoder:
+    def load(self) -> TruncatedEncoder:
         """See `Run`."""
-        return CutEncoder(load_encoder(self.config.text_encoder), layers=self.config.layers or 0)
+        return TruncatedEncoder(load_encoder(self.config.text_encoder), layers=self.config.layers or 0)
 
     def prepare(self) -> None:
         """See `Run`."""
@@ -187,10 +189,10 @@ class DistillationRun(Run[CutEncoder]):
                 False: self._tokens(self.data.tuning.texts()),
                 True: self._tokens(self.data.tuning.stems()),
             },
-            lessons=self.lessons,
-            embeddings=self.lessons.embeddings(),
-            learnt=self.learnt(),
-            recipe=self.lesson,
+            teacher_targets=self.teacher_targets,
+            embeddings=self.teacher_targets.embeddings(),
+            targets=self.targets(),
+            recipe=self.distillation,
             head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
         )
 
@@ -200,7 +202,7 @@ class DistillationRun(Run[CutEncoder]):
         self.network.eval()
         pooled = self._pooled(self.data.validation.texts())
         cards = card_tensors(self.validation_cards, self.network)
-        base, attended, _ = self.network(pooled, self.network.imitate(pooled), cards)
+        base, attended, _ = self.network(pooled, self.network.project_embedding(pooled), cards)
         logits: FloatArray = (base + attended).mean(0).numpy()
         return logits
 
@@ -213,19 +215,19 @@ class DistillationRun(Run[CutEncoder]):
         }
 
     @torch.no_grad()
-    def familiarity(self) -> float:
+    def in_domain_threshold(self) -> float:
         """The cosine that nearly all tuning instructions reach, with imitated embeddings."""
-        said = self.network.imitate(self._pooled(self.data.tuning.texts()[:_FAMILIAR]))
-        nearest = (said @ self.network.item_embeddings.T).amax(1)
+        soft_targets = self.network.project_embedding(self._pooled(self.data.tuning.texts()[:_FAMILIAR]))
+        nearest = (soft_targets @ self.network.item_embeddings.T).amax(1)
         return float(torch.quantile(nearest, _UNFAMILIAR_SHARE))
 
     def complete(self, checkpoint: Checkpoint, logits: FloatArray) -> Checkpoint:
-        """With the imitation, and the margin of a cascade."""
+        """With the embedding_projection, and the margin of a cascade."""
         names = [profile.candidate for profile in self.data.validation.profiles]
         zoos = [np.flatnonzero(np.isin(names, members)) for members in self.zoos.values()]
         return replace(
             checkpoint,
-            imitation={
+            embedding_projection={
                 name.removeprefix(_IMITATION): value.detach().numpy()
                 for name, value in self.network.state_dict().items()
                 if name.startswith(_IMITATION)
@@ -233,7 +235,7 @@ class DistillationRun(Run[CutEncoder]):
             margin=fit_margin(
                 logits,
                 [columns for columns in zoos if len(columns) > 1] or [np.arange(len(names))],
-                share=self.lesson.asked_share,
+                share=self.distillation.deferral_rate,
             ),
         )
 

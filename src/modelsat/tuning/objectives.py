@@ -19,7 +19,7 @@ from modelsat.tuning.losses import homogeneous_loss, outcome_loss, ranking_loss
 from modelsat.tuning.precision import full_precision
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.samples import draw_candidates, homogeneous_groups, pair_weights
-from modelsat.tuning.teacher import Lessons
+from modelsat.tuning.teacher import TeacherTargets
 from modelsat.types import FloatArray
 
 # Rows and whether options are dropped -> pooled states and sentence embeddings.
@@ -27,8 +27,8 @@ Features = Callable[[NDArray[np.intp], bool], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Learnt:
-    """What is learnt: who solved what, and what the cards say.
+class TrainingTargets:
+    """Outcomes to learn, with the cards of the candidates.
 
     Attributes:
         scores: [instruction, candidate]; NaN where unknown.
@@ -58,37 +58,37 @@ class ExamAttentionObjective:
     Args:
         network: The head.
         backbone: With adapters in stage 2, without in stage 1.
-        learnt: What is learnt.
+        targets: Outcomes and cards.
         features: How instructions are read.
         lengths: [instruction] tokens.
         recipe: Settings.
         head_rate: Learning rate of the head.
-        stem_share: Share of steps without options.
-        lessons: What teachers say of the same instructions.
+        option_dropout: Share of steps without options.
+        teacher_targets: Soft targets of the same instructions.
     """
 
     def __init__(
         self,
         network: ExamAttentionNetwork,
         backbone: Backbone,
-        learnt: Learnt,
+        targets: TrainingTargets,
         *,
         features: Features,
         lengths: NDArray[np.intp],
         recipe: Recipe,
         head_rate: float,
-        stem_share: float,
-        lessons: Lessons,
+        option_dropout: float,
+        teacher_targets: TeacherTargets,
     ) -> None:
         self.network = network
         self.backbone = backbone
-        self.learnt = learnt
+        self.targets = targets
         self.features = features
         self.lengths = lengths
         self.recipe = recipe
         self.head_rate = head_rate
-        self.stem_share = stem_share
-        self.lessons = lessons
+        self.option_dropout = option_dropout
+        self.teacher_targets = teacher_targets
 
     def groups(self) -> list[dict[str, Any]]:
         """See `Objective`."""
@@ -101,14 +101,14 @@ class ExamAttentionObjective:
     def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Resampled and virtual candidates on some instructions; see `Objective`."""
         self.network.train()
-        learnt = self.learnt
-        pooled, text = self.features(rows, bool(rng.random() < self.stem_share))
+        targets = self.targets
+        pooled, text = self.features(rows, bool(rng.random() < self.option_dropout))
         drawn = draw_candidates(
-            learnt.cards,
-            learnt.statistics,
-            learnt.item_categories,
-            categories=learnt.category_count,
-            virtual=self.recipe.virtual,
+            targets.cards,
+            targets.statistics,
+            targets.item_categories,
+            categories=targets.category_count,
+            mixup_ratio=self.recipe.mixup_ratio,
             rng=rng,
         )
         cards = CardTensors(
@@ -117,15 +117,15 @@ class ExamAttentionObjective:
             weights=torch.from_numpy(drawn.cards.weights),
             keys=self.network.keys(),
         )
-        scores = drawn.scores(learnt.scores[rows], learnt.categories[rows])
+        scores = drawn.scores(targets.scores[rows], targets.categories[rows])
         with full_precision():
             base, attended, _ = self.network(pooled.float(), text, cards)
             # Each head learns by itself; only their scores are averaged.
             logits = base + attended
-            if not self.lessons:
+            if not self.teacher_targets:
                 return combined_loss(logits, scores, drawn.cards.levels, self.recipe, rng)
-            said = self.lessons.probabilities(rows, drawn.cards)
-            return taught_loss(logits, said, scores, drawn.cards.levels, self.recipe, rng)
+            soft_targets = self.teacher_targets.probabilities(rows, drawn.cards)
+            return soft_target_loss(logits, soft_targets, scores, drawn.cards.levels, self.recipe, rng)
 
 
 class PromptedObjective:
@@ -135,7 +135,7 @@ class PromptedObjective:
         network: Connector and head; its backbone carries adapters in stage 2.
         tokens: Token ids of each instruction, with and without options (`tokens[stem][row]`).
         representations: Of the candidates.
-        learnt: What is learnt; its cards give levels only.
+        targets: Outcomes and cards; the cards give levels only.
         recipe: Settings.
         head_rate: Learning rate of connector and head.
     """
@@ -146,14 +146,14 @@ class PromptedObjective:
         *,
         tokens: dict[bool, list[list[int]]],
         representations: Representations,
-        learnt: Learnt,
+        targets: TrainingTargets,
         recipe: Recipe,
         head_rate: float,
     ) -> None:
         self.network = network
         self.tokens = tokens
         self.representations = representations
-        self.learnt = learnt
+        self.targets = targets
         self.recipe = recipe
         self.head_rate = head_rate
         self.lengths = np.array([len(ids) for ids in tokens[False]])
@@ -172,11 +172,11 @@ class PromptedObjective:
     def loss(self, rows: NDArray[np.intp], rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """All candidates on some instructions in one packed pass; see `Objective`."""
         self.network.train()
-        stem = bool(rng.random() < self.recipe.stem_share)
+        stem = bool(rng.random() < self.recipe.option_dropout)
         logits = self.network([self.tokens[stem][row] for row in rows], self.representations)
         with full_precision():
             return combined_loss(
-                logits[None].float(), self.learnt.scores[rows], self.learnt.cards.levels, self.recipe, rng
+                logits[None].float(), self.targets.scores[rows], self.targets.cards.levels, self.recipe, rng
             )
 
 
@@ -213,30 +213,32 @@ def combined_loss(
     }
 
 
-def taught_loss(
+def soft_target_loss(
     logits: Tensor,
-    said: FloatArray,
-    happened: FloatArray,
+    soft_targets: FloatArray,
+    hard_targets: FloatArray,
     levels: FloatArray,
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
-    """The recipe's loss where teachers speak: on a mixture of what they say and what happened, and on who is better.
+    """The recipe's loss on a mixture of soft and hard targets, plus the margin loss between pairs of candidates.
 
     Args:
         logits: [head, instruction, candidate].
-        said: [instruction, candidate] the teachers' Pr("Yes").
-        happened: [instruction, candidate] scores; NaN where unknown, and there the teachers alone count.
+        soft_targets: [instruction, candidate] the teachers' Pr("Yes").
+        hard_targets: [instruction, candidate] scores; NaN where unknown, and there the teachers alone count.
         levels: [candidate] standardised.
         recipe: Which loss, which weights.
         rng: Draws homogeneous groups.
     """
-    share = recipe.outcome_share
-    target = np.where(np.isnan(happened), said, (1 - share) * said + share * happened).astype(np.float32)
+    share = recipe.hard_label_weight
+    target = np.where(
+        np.isnan(hard_targets), soft_targets, (1 - share) * soft_targets + share * hard_targets
+    ).astype(np.float32)
     loss, parts = combined_loss(logits, target, levels, recipe, rng)
-    gaps = _centred(logits) - _centred(torch.logit(torch.from_numpy(said), eps=1e-4))
+    gaps = _centred(logits) - _centred(torch.logit(torch.from_numpy(soft_targets), eps=1e-4))
     gap = gaps.square().mean()
-    return loss + recipe.gap_weight * gap, {**parts, "gap_loss": gap.item()}
+    return loss + recipe.margin_weight * gap, {**parts, "gap_loss": gap.item()}
 
 
 def _centred(logits: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class PromptedRun(Run[Backbone]):
         keywords = [", ".join(task.keywords) for task in self.data.exam.tasks]
         self.task_keys = torch.from_numpy(self.encoder.encode(keywords))
         self.representation = capability_encoder(
-            self.config.encoder,
+            self.config.capability_encoder,
             statistics=self.statistics,
             task_keys=self.task_keys,
             encoder=self.encoder,
@@ -46,7 +46,7 @@ class PromptedRun(Run[Backbone]):
                 True: [self.network.tokenize(text) for text in part.stems()],
             },
             representations=self.seen,
-            learnt=self.learnt(),
+            targets=self.targets(),
             recipe=self.recipe,
             head_rate=self.recipe.stage1_rate if stage == 1 else self.recipe.head_rate,
         )

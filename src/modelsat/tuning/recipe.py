@@ -20,10 +20,10 @@ class Recipe:
             paper's groups of k instructions of one candidate, one solved and k - 1 failed.
         group: Instructions in a homogeneous group (the paper's k).
         ranking_weight: Weight of the ranking term within an instruction.
-        virtual: Virtual candidates per real one: two parents, switched by category.
+        mixup_ratio: Virtual candidates per real one: two parents, switched by category.
         strength_weight: How much more an outcome of a stronger candidate counts, per standard deviation of level.
         lucky_weight: Weight of a solved outcome where fewer than one in ten candidates solved.
-        stem_share: Share of instructions shown without their lettered options.
+        option_dropout: Share of instructions shown without their lettered options.
         stage1_epochs: Epochs of stage 1.
         stage1_batch: Instructions per step of stage 1.
         stage1_rate: Learning rate of stage 1.
@@ -35,20 +35,20 @@ class Recipe:
         warmup: Share of steps in which the learning rate rises.
         clip: Largest norm of a gradient.
         start: Hash of the weights that tuning goes on from; empty where it starts anew.
-        teachers: Hashes of the weights of routers whose judgements are learnt too.
-        outcome_share: Share of what happened in the target, where it is known; the rest is what the teachers say.
-        gap_weight: Weight of squared differences to the teachers' logits, each instruction's mean taken off: who is
-            better than whom.
+        teachers: Hashes of the weights of routers whose predictions are soft targets.
+        hard_label_weight: Share of the outcome in the target, where it is known; the rest is the teachers' Pr("Yes").
+        margin_weight: Weight of the margin loss: squared differences to the teachers' logits, each instruction's mean
+            subtracted (differences between pairs of candidates).
     """
 
     seed: int = 0
     loss: Loss = "listwise"
     group: int = 4
     ranking_weight: float = 0.2
-    virtual: float = 1.0
+    mixup_ratio: float = 1.0
     strength_weight: float = 0.0
     lucky_weight: float = 1.0
-    stem_share: float = 0.3
+    option_dropout: float = 0.3
     stage1_epochs: int = 8
     stage1_batch: int = 128
     stage1_rate: float = 2e-3
@@ -61,8 +61,8 @@ class Recipe:
     clip: float = 1.0
     start: str = ""
     teachers: tuple[str, ...] = ()
-    outcome_share: float = 0.3
-    gap_weight: float = 0.5
+    hard_label_weight: float = 0.3
+    margin_weight: float = 0.5
 
     def __post_init__(self) -> None:
         if self.loss not in ("listwise", "homogeneous"):
@@ -77,6 +77,6 @@ class Recipe:
         for name in ("stage1_batch", "stage2_batch"):
             if getattr(self, name) < 1:
                 raise DataError(f"recipe: {name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("stem_share", "warmup", "outcome_share"):
+        for name in ("option_dropout", "warmup", "hard_label_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise DataError(f"recipe: {name} is {getattr(self, name)}; expected a number from 0 to 1.")

@@ -16,15 +16,15 @@ from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import CheckpointError, DataError
 from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters, set_adapters
 from modelsat.network.encoder import load_encoder
-from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
+from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
 from modelsat.scoring.weights import cache_folder
 from modelsat.tuning.calibrate import fit_calibration, log_loss
 from modelsat.tuning.dataset import TuningData
-from modelsat.tuning.objectives import Learnt
+from modelsat.tuning.objectives import TrainingTargets
 from modelsat.tuning.recipe import Recipe
-from modelsat.tuning.teacher import Lessons, Teacher
+from modelsat.tuning.teacher import Teacher, TeacherTargets
 from modelsat.tuning.trainer import Log, Objective, Trainer
 from modelsat.types import FloatArray
 
@@ -44,7 +44,7 @@ class Run(ABC, Generic[Carrier]):
         progress: Called with (what, done, in all) during preparation.
         notes: Stored with the checkpoint.
         start: Folder of a checkpoint of the same parts to go on from; with adapters, stage 1 is left out.
-        teachers: Routers whose judgements are learnt too.
+        teachers: Routers whose predictions are soft targets.
 
     Raises:
         CheckpointError: The checkpoint to go on from is damaged or of other parts.
@@ -69,7 +69,7 @@ class Run(ABC, Generic[Carrier]):
             _check_alike(self.start, config, data.exam)
         recipe = replace(
             recipe,
-            start=weights_digest(start) if start else "",
+            start=self.start.digest if self.start else "",
             teachers=tuple(teacher.digest for teacher in teachers),
         )
         _claim(folder, data, config, recipe)
@@ -84,7 +84,9 @@ class Run(ABC, Generic[Carrier]):
         self.encoder = load_encoder(config.text_encoder)
         self.cache = cache_folder() / "tuning" / f"{self.identity[:16]}-{config.tokens}"
         self.checkpoint = folder / "checkpoint"
-        self.lessons = Lessons(teachers, data.tuning.texts(), exam=data.exam, progress=progress)
+        self.teacher_targets = TeacherTargets(
+            teachers, data.tuning.texts(), exam=data.exam, progress=progress
+        )
         self.prepare()
         if self.start:
             self._take_over(self.start)
@@ -109,7 +111,7 @@ class Run(ABC, Generic[Carrier]):
     def head_tensors(self) -> dict[str, Tensor]:
         """What the checkpoint holds besides the adapters."""
 
-    def familiarity(self) -> float:
+    def in_domain_threshold(self) -> float:
         """Least cosine to the exam at which an instruction counts as spoken for; -1 switches it off."""
         return -1.0
 
@@ -174,10 +176,10 @@ class Run(ABC, Generic[Carrier]):
                 )
             value.copy_(stored[name])
 
-    def learnt(self) -> Learnt:
+    def targets(self) -> TrainingTargets:
         """Who solved what, with the cards of the seen candidates."""
         item_categories, categories, count = self.data.item_categories()
-        return Learnt(
+        return TrainingTargets(
             scores=self.data.tuning.scores,
             categories=categories,
             item_categories=item_categories,
@@ -218,7 +220,7 @@ class Run(ABC, Generic[Carrier]):
             backbone_identity=self.identity,
             statistics=self.statistics,
             calibration=fit_calibration(logits, self.data.validation.scores),
-            familiarity=self.familiarity(),
+            in_domain_threshold=self.in_domain_threshold(),
             head={name: value.numpy() for name, value in self.head_tensors().items()},
             adapters={name: value.numpy() for name, value in adapter_tensors(self.backbone).items()},
             tuning={

@@ -45,7 +45,7 @@ def draw_candidates(
     item_categories: NDArray[np.intp],
     *,
     categories: int,
-    virtual: float,
+    mixup_ratio: float,
     rng: np.random.Generator,
 ) -> Candidates:
     """Resample every real candidate's exam and add virtual candidates.
@@ -55,13 +55,13 @@ def draw_candidates(
         statistics: Of the exam.
         item_categories: [item] category of each item.
         categories: How many categories there are.
-        virtual: Virtual candidates per real one.
+        mixup_ratio: Virtual candidates per real one.
         rng: Source of randomness.
     """
     real = len(cards.levels)
     resampled = resample(cards, statistics, rng)
     own = np.broadcast_to(np.arange(real)[:, None], (real, categories))
-    count = round(virtual * real)
+    count = round(mixup_ratio * real)
     if not count:
         return Candidates(cards=resampled, parents=own.astype(np.intp))
     pair = rng.integers(0, real, (count, 2))

@@ -14,7 +14,7 @@ from modelsat.errors import DataError, LayoutError
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.exam_network import Embed
 from modelsat.network.load import load_scorer
-from modelsat.scoring.checkpoint import weights_digest
+from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.scoring.numeric_encoder import CardBatch
 from modelsat.scoring.scorer import ExamAttentionScorer
 from modelsat.scoring.weights import cache_folder
@@ -40,14 +40,15 @@ class Teacher:
     """
 
     def __init__(self, folder: Path) -> None:
-        scorer = load_scorer(folder, embed_with=_through_cache)
+        checkpoint = load_checkpoint(folder)
+        scorer = load_scorer(checkpoint, embed_with=_through_cache)
         if not isinstance(scorer, ExamAttentionScorer):
             raise LayoutError(f"{folder}: only a router of layout exam_attention can teach a student.")
         self.scorer = scorer
-        self.digest = weights_digest(folder)
-        self._cache = StateCache(cache_folder() / "tuning" / f"readings-{self.digest}")
+        self.digest = checkpoint.digest
+        self._cache = StateCache(cache_folder() / "tuning" / f"features-{self.digest}")
 
-    def read(self, texts: Sequence[str], *, progress: Progress) -> FloatArray:
+    def encode(self, texts: Sequence[str], *, progress: Progress) -> FloatArray:
         """Readings of texts, kept on disk in fp16, [text, pooled + text]."""
         keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24] for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._cache}
@@ -56,28 +57,28 @@ class Teacher:
             part = order[start : start + _CHUNK]
             # What a student learns from may be rounded, and is read in half the time.
             with backbone_precision():
-                readings = torch.from_numpy(self.scorer.reader.read([missing[key] for key in part]))
-            self._cache.add({key: row[None].clone() for key, row in zip(part, readings, strict=True)})
+                features = torch.from_numpy(self.scorer.encoder.encode([missing[key] for key in part]))
+            self._cache.add({key: row[None].clone() for key, row in zip(part, features, strict=True)})
             progress("the teacher reads", start + len(part), len(order))
         rows: FloatArray = torch.cat([self._cache.get(key) for key in keys]).numpy()
         return rows
 
-    def embeddings(self, readings: FloatArray) -> FloatArray:
-        """The sentence embeddings among readings, [text, text]."""
-        return readings[:, self.scorer.reader.pooled_size :]
+    def embeddings(self, features: FloatArray) -> FloatArray:
+        """The sentence embeddings among features, [text, text]."""
+        return features[:, self.scorer.encoder.pooled_size :]
 
-    def probabilities(self, readings: FloatArray, cards: CardBatch) -> FloatArray:
+    def probabilities(self, features: FloatArray, cards: CardBatch) -> FloatArray:
         """Calibrated Pr("Yes"), [instruction, candidate].
 
         Args:
-            readings: As `read` gave them.
+            features: As `read` gave them.
             cards: Any candidates, in the exam that the teacher was tuned with.
         """
-        base, attended, _ = self.scorer.head(readings, cards)
+        base, attended, _ = self.scorer.head(features, cards)
         return self.scorer.calibration.probabilities((base + attended).mean(0))
 
 
-class Lessons:
+class TeacherTargets:
     """What teachers say together of some instructions: the mean of their calibrated logits. False where none teaches.
 
     Args:
@@ -100,7 +101,7 @@ class Lessons:
                     f"tuning is with {exam.name}, {exam.hash}."
                 )
         self._teachers = tuple(teachers)
-        self._readings = tuple(teacher.read(texts, progress=progress) for teacher in teachers)
+        self._readings = tuple(teacher.encode(texts, progress=progress) for teacher in teachers)
 
     def __len__(self) -> int:
         return len(self._teachers)
@@ -116,13 +117,13 @@ class Lessons:
             rows: Which instructions.
             cards: Any candidates, in the exam that the teachers were tuned with.
         """
-        said = np.stack(
+        soft_targets = np.stack(
             [
-                teacher.probabilities(readings[rows], cards)
-                for teacher, readings in zip(self._teachers, self._readings, strict=True)
+                teacher.probabilities(features[rows], cards)
+                for teacher, features in zip(self._teachers, self._readings, strict=True)
             ]
         )
-        mean: FloatArray = expit(logit(np.clip(said, _LEAST, 1 - _LEAST)).mean(0))
+        mean: FloatArray = expit(logit(np.clip(soft_targets, _LEAST, 1 - _LEAST)).mean(0))
         return mean
 
 

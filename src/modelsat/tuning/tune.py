@@ -40,7 +40,7 @@ def tune(
         progress: Called with (what, done, in all) during preparation.
         notes: Stored with the checkpoint: data, exam.
         start: Folder of a checkpoint to go on from.
-        teachers: Routers whose judgements are learnt too; of layout exam_attention, as is what they teach.
+        teachers: Routers whose predictions are soft targets; of layout exam_attention, as is what they teach.
 
     Returns:
         The checkpoint's folder.

@@ -250,7 +250,12 @@ def robustness() -> tuple[Table, Table]:
     gadgets = [(f"gadget {number}", "high_performance", 0.42 + 0.05 * number, 0.4) for number in range(3)]
     return (
         Table.of("robustness", "Under perturbation", "Accuracy against the clean instruction.", rows),
-        Table.of("gadgets", "Strings that pull to the dearest", "Searched on tuning data.", gadgets),
+        Table.of(
+            "gadgets",
+            "Strings that unnormalised_attention to the dearest",
+            "Searched on tuning data.",
+            gadgets,
+        ),
     )
 
 

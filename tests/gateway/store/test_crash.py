@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from modelsat.gateway.door import KeyDoor
+from modelsat.gateway.auth import KeyAuthenticator
 from modelsat.gateway.keys import create_key, spent_this_month
 from modelsat.gateway.records import Caller
 from modelsat.gateway.store import schema
@@ -30,7 +30,7 @@ def write_until_killed(url: sa.URL, key_id: str, run: int, diary: Path) -> None:
     """Record and charge; what was taken, and when, goes to a file that outlives this process."""
     engine = open_store(url)
     journal = StoreJournal(engine)
-    door = KeyDoor(engine, open_without_keys=False)
+    door = KeyAuthenticator(engine, open_without_keys=False)
     door.start()
     file = os.open(diary, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for number in range(1_000_000):

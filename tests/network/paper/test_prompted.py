@@ -37,7 +37,7 @@ def network(
 ) -> PromptedNetwork:
     torch.manual_seed(5)
     config = NetworkConfig(
-        layout=layout, encoder=encoder, head=head, layers=None, frozen_layers=0, tokens=tokens
+        layout=layout, capability_encoder=encoder, head=head, layers=None, frozen_layers=0, tokens=tokens
     )
     return PromptedNetwork(backbone, config, features=features).eval()
 

@@ -37,8 +37,10 @@ class PromptedNetwork(nn.Module):
         super().__init__()
         if config.layout == "exam_attention":
             raise LayoutError("layout exam_attention has no prompt; use capability_first or shared_prefix.")
-        if (features is None) != (config.encoder == "none"):
-            raise LayoutError(f"encoder {config.encoder} with {features} features; only `none` goes without.")
+        if (features is None) != (config.capability_encoder == "none"):
+            raise LayoutError(
+                f"encoder {config.capability_encoder} with {features} features; only `none` goes without."
+            )
         self.backbone = backbone
         self.config = config
         # Tokenised apart from the instruction, which no one vouches for: ids are joined, never strings.
@@ -143,8 +145,10 @@ class PromptedNetwork(nn.Module):
         return max(1, sequences // (columns * orders)), columns
 
     def _score_plain(self, prefixes: list[list[int]], representations: Sequence[TokenIds]) -> Tensor:
-        if self.config.encoder != "none":
-            raise LayoutError(f"encoder {self.config.encoder} takes vectors; it was given token ids.")
+        if self.config.capability_encoder != "none":
+            raise LayoutError(
+                f"encoder {self.config.capability_encoder} takes vectors; it was given token ids."
+            )
         sequences = [[*text, *prefix] for prefix in prefixes for text in representations]
         logits = self._read(capability_first(sequences, slots=0), None)
         return logits.view(len(prefixes), len(representations))

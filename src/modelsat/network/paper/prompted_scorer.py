@@ -1,7 +1,6 @@
 """A tuned router of layout capability_first or shared_prefix, as a scorer."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -32,7 +31,7 @@ class PromptedScorer:
         self.network = network.eval()
         self.representation = representation
         self.calibration = calibration
-        self.name = f"Model-SAT ({network.config.layout}, {network.config.encoder})"
+        self.name = f"Model-SAT ({network.config.layout}, {network.config.capability_encoder})"
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
@@ -48,9 +47,7 @@ class PromptedScorer:
         )
 
 
-def prompted_scorer(
-    checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder, *, folder: Path
-) -> PromptedScorer:
+def prompted_scorer(checkpoint: Checkpoint, backbone: Backbone, encoder: TextEncoder) -> PromptedScorer:
     """Put a checkpoint's connector and head on a backbone whose adapters are merged.
 
     Raises:
@@ -59,9 +56,11 @@ def prompted_scorer(
     head = {name: torch.from_numpy(value) for name, value in checkpoint.head.items()}
     keys = head.pop(TASK_KEYS, None)
     if keys is None or len(keys) != len(checkpoint.statistics.tasks):
-        raise CheckpointError(f"{folder}: tensor 'head.{TASK_KEYS}' must have one row per exam task.")
+        raise CheckpointError(
+            f"{checkpoint.folder}: tensor 'head.{TASK_KEYS}' must have one row per exam task."
+        )
     representation = capability_encoder(
-        checkpoint.config.encoder,
+        checkpoint.config.capability_encoder,
         statistics=checkpoint.statistics,
         task_keys=keys,
         encoder=encoder,
@@ -72,11 +71,12 @@ def prompted_scorer(
         missing, unexpected = network.load_state_dict(head, strict=False)
     except RuntimeError as error:
         raise CheckpointError(
-            f"{folder}: connector or head does not fit its configuration: {error}"
+            f"{checkpoint.folder}: connector or head does not fit its configuration: {error}"
         ) from None
     lacking = [name for name in missing if not name.startswith("backbone.")]
     if lacking or unexpected:
         raise CheckpointError(
-            f"{folder}: connector and head lack {lacking or 'nothing'} and hold unknown {unexpected or 'nothing'}."
+            f"{checkpoint.folder}: connector and head lack {lacking or 'nothing'} "
+            f"and hold unknown {unexpected or 'nothing'}."
         )
     return PromptedScorer(network, representation, checkpoint.calibration)

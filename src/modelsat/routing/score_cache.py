@@ -17,7 +17,7 @@ DEFAULT_MEGABYTES = 16.0
 _OVERHEAD = 1_000
 
 
-class ScoreMemory:
+class ScoreCache:
     """Remembers rows of scores; those not asked for longest are forgotten first. Threads may share it.
 
     It remembers for one scorer and one set of cards at a time: whoever asks with another checkpoint, or after any edit

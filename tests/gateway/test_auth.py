@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelsat.gateway.door import KeyDoor
+from modelsat.gateway.auth import KeyAuthenticator
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.keys import create_key, revoke_key, spent_this_month
-from modelsat.gateway.records import Caller, Doorkeeper
+from modelsat.gateway.records import Authenticator, Caller
 from modelsat.gateway.store import schema
 from modelsat.gateway.store.database import writing
 
@@ -33,23 +33,25 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def doors(engine: sa.Engine, clock: Clock) -> Callable[..., KeyDoor]:
+def doors(engine: sa.Engine, clock: Clock) -> Callable[..., KeyAuthenticator]:
     """Doors on one store, as several processes would have them."""
 
-    def make(*, open_without_keys: bool = False) -> KeyDoor:
-        return KeyDoor(engine, open_without_keys=open_without_keys, clock=clock)
+    def make(*, open_without_keys: bool = False) -> KeyAuthenticator:
+        return KeyAuthenticator(engine, open_without_keys=open_without_keys, clock=clock)
 
     return make
 
 
-def enter(door: Doorkeeper, authorization: str | None, now: float = NOW) -> Caller | tuple[int, str]:
+def enter(door: Authenticator, authorization: str | None, now: float = NOW) -> Caller | tuple[int, str]:
     try:
         return asyncio.run(door.admit(authorization, now))
     except GatewayError as error:
         return error.status, error.code
 
 
-def test_a_good_key_is_let_in_with_its_candidates(engine: sa.Engine, doors: Callable[..., KeyDoor]) -> None:
+def test_a_good_key_is_let_in_with_its_candidates(
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
+) -> None:
     free, any_key = create_key(engine, name="free", now=NOW)
     bound, some_key = create_key(engine, name="bound", now=NOW, candidates=["a", "b"], monthly_budget=1.0)
     door = doors()
@@ -74,7 +76,7 @@ def test_a_good_key_is_let_in_with_its_candidates(engine: sa.Engine, doors: Call
     ],
 )
 def test_without_a_good_key_nobody_comes_in(
-    engine: sa.Engine, doors: Callable[..., KeyDoor], authorization: str | None, code: str
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator], authorization: str | None, code: str
 ) -> None:
     create_key(engine, name="app", now=NOW)
     door = doors()
@@ -82,7 +84,7 @@ def test_without_a_good_key_nobody_comes_in(
 
 
 def test_an_id_with_another_keys_secret_is_refused_and_nothing_sent_is_repeated(
-    engine: sa.Engine, doors: Callable[..., KeyDoor]
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
 ) -> None:
     made, key = create_key(engine, name="app", now=NOW)
     _, other = create_key(engine, name="other", now=NOW)
@@ -94,7 +96,9 @@ def test_an_id_with_another_keys_secret_is_refused_and_nothing_sent_is_repeated(
     assert key not in str(caught.value.body())
 
 
-def test_keys_come_and_go_while_the_door_is_in_use(engine: sa.Engine, doors: Callable[..., KeyDoor]) -> None:
+def test_keys_come_and_go_while_the_door_is_in_use(
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
+) -> None:
     door = doors()
     _, key = create_key(engine, name="app", now=NOW)
     assert enter(door, f"Bearer {key}") == (401, "invalid_api_key")
@@ -106,7 +110,7 @@ def test_keys_come_and_go_while_the_door_is_in_use(engine: sa.Engine, doors: Cal
 
 
 def test_without_keys_the_door_is_open_only_where_that_is_allowed(
-    engine: sa.Engine, doors: Callable[..., KeyDoor]
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
 ) -> None:
     shut, open_ = doors(), doors(open_without_keys=True)
     assert enter(shut, None) == (401, "missing_api_key")
@@ -127,7 +131,7 @@ def test_without_keys_the_door_is_open_only_where_that_is_allowed(
 
 
 def test_each_key_has_its_own_rate_and_is_told_when_to_come_back(
-    engine: sa.Engine, doors: Callable[..., KeyDoor]
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
 ) -> None:
     _, slow = create_key(engine, name="slow", now=NOW, requests_per_minute=2)
     _, other = create_key(engine, name="other", now=NOW, requests_per_minute=2)
@@ -142,7 +146,7 @@ def test_each_key_has_its_own_rate_and_is_told_when_to_come_back(
 
 
 def test_what_a_request_brings_along_counts_against_the_rate_too(
-    engine: sa.Engine, doors: Callable[..., KeyDoor]
+    engine: sa.Engine, doors: Callable[..., KeyAuthenticator]
 ) -> None:
     _, key = create_key(engine, name="app", now=NOW, requests_per_minute=4)
     door = doors()
@@ -173,7 +177,7 @@ def test_a_key_overspends_by_no_more_than_one_answer_even_through_two_doors_and_
         connection.execute(schema.keys.delete())
         connection.execute(schema.spending.delete())
     made, key = create_key(engine, name="app", now=NOW, monthly_budget=budget)
-    doors = [KeyDoor(engine, open_without_keys=False, clock=clock) for _ in range(2)]
+    doors = [KeyAuthenticator(engine, open_without_keys=False, clock=clock) for _ in range(2)]
     paid = 0.0
     for turn, cost in enumerate(costs):
         door = doors[which[turn]]
@@ -186,13 +190,13 @@ def test_a_key_overspends_by_no_more_than_one_answer_even_through_two_doors_and_
         for each in doors * 2:
             each.sync()
         if turn == 9:
-            doors[0] = KeyDoor(engine, open_without_keys=False, clock=clock)
+            doors[0] = KeyAuthenticator(engine, open_without_keys=False, clock=clock)
     assert paid <= budget + max(costs) + 1e-9
     assert spent_this_month(engine, NOW).get(made.id, 0.0) == pytest.approx(paid)
 
 
 def test_a_budget_begins_anew_with_the_month(
-    engine: sa.Engine, clock: Clock, doors: Callable[..., KeyDoor]
+    engine: sa.Engine, clock: Clock, doors: Callable[..., KeyAuthenticator]
 ) -> None:
     _, key = create_key(engine, name="app", now=NOW, monthly_budget=1.0)
     door = doors()
@@ -210,7 +214,7 @@ def test_a_budget_begins_anew_with_the_month(
 
 
 def test_what_was_spent_survives_a_clean_end_and_a_store_out_of_reach(
-    engine: sa.Engine, clock: Clock, doors: Callable[..., KeyDoor], monkeypatch: pytest.MonkeyPatch
+    engine: sa.Engine, clock: Clock, doors: Callable[..., KeyAuthenticator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, key = create_key(engine, name="app", now=NOW, monthly_budget=1.0)
     door = doors()
@@ -222,7 +226,7 @@ def test_what_was_spent_survives_a_clean_end_and_a_store_out_of_reach(
         raise sa.exc.OperationalError("", None, Exception("out of reach"))
 
     with monkeypatch.context() as broken:
-        broken.setattr("modelsat.gateway.door.writing", fail)
+        broken.setattr("modelsat.gateway.auth.writing", fail)
         with pytest.raises(sa.exc.OperationalError):
             door.sync()
         assert isinstance(enter(door, f"Bearer {key}"), Caller)

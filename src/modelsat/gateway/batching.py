@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from modelsat.gateway.pace import Pace
+from modelsat.gateway.pace import ThroughputEstimate
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import one_row
 from modelsat.types import Instruction, ScoreMatrix
@@ -57,7 +57,7 @@ class RouterThread:
         self._wait_s = wait_ms / 1000
         self._batch_size = batch_size
         self._observe = observe
-        self._pace = Pace()
+        self._throughput = ThroughputEstimate()
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         # A daemon: weights that are still loading must not keep a stopped process alive.
         self._thread = threading.Thread(target=self._run, name="modelsat-router", daemon=True)
@@ -100,7 +100,7 @@ class RouterThread:
             if task is None:
                 return
             if isinstance(task, _Score):
-                if not self._pace.can_do(1, task.deadline - time.monotonic()):
+                if not self._throughput.can_do(1, task.deadline - time.monotonic()):
                     self._refuse(task)
                     continue
                 batch, left, ended = self._gather(task)
@@ -126,7 +126,7 @@ class RouterThread:
             if not isinstance(task, _Score) or task.router is not first.router:
                 return batch, task, False
             deadline = min(deadline, task.deadline)
-            if not self._pace.can_do(len(batch) + 1, deadline - time.monotonic()):
+            if not self._throughput.can_do(len(batch) + 1, deadline - time.monotonic()):
                 return batch, task, False
             batch.append(task)
         return batch, None, False
@@ -134,7 +134,7 @@ class RouterThread:
     def _refuse(self, task: _Score) -> None:
         # One that was given up by itself says nothing about the pace.
         if task.future.set_running_or_notify_cancel():
-            self._pace.refused()
+            self._throughput.refused()
             task.future.set_exception(TimeoutError())
 
     def _score(self, batch: list[_Score]) -> None:
@@ -153,7 +153,7 @@ class RouterThread:
             for task in wanted:
                 _settle(task.future, lambda task=task: task.router.score([task.instruction]))  # type: ignore[misc]
             return
-        self._pace.took(len(wanted), time.monotonic() - begun)
+        self._throughput.took(len(wanted), time.monotonic() - begun)
         for row, task in enumerate(wanted):
             task.future.set_result(one_row(scores, row))
 

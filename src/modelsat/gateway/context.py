@@ -1,19 +1,19 @@
-"""One request from its arrival to the end of its answer: what is noted on the way, and what becomes of it.
+"""State of one request, from its arrival to the end of its answer.
 
-The request path fills an `Exchange` in as it goes, so that the books can be closed whenever it ends: after an answer,
-an error, or a client that left in between.
+The request path fills a `RequestContext` in as it goes, so that a completion can be recorded whenever the request ends:
+after an answer, an error, or a client that disconnected.
 """
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelsat.gateway.decide import Choice
-from modelsat.gateway.fleet import Fleet
+from modelsat.gateway.decide import GatewayDecision
 from modelsat.gateway.headers import Headers, header_value
 from modelsat.gateway.meter import Meter, Usage
 from modelsat.gateway.records import Caller, DecisionRecord, RankedCost, UsageRecord
 from modelsat.gateway.request import ClientRequest
+from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.pricing import expected_price
 from modelsat.types import RankedCandidate
 
@@ -26,7 +26,7 @@ def new_decision_id() -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class Exchange:
+class RequestContext:
     """What is known of one request; times are those of the gateway's clock, in seconds.
 
     Attributes:
@@ -34,7 +34,7 @@ class Exchange:
         id: The decision's id.
         caller: Who sent it, once admitted.
         request: What was asked, once read.
-        fleet: Who could be asked, once decided.
+        state: Who could be asked, once decided.
         choice: Who is to answer, once decided.
         conversation: Hash of the conversation's beginning.
         shadow: The candidate that answers whatever the choice; None without shadow mode.
@@ -54,8 +54,8 @@ class Exchange:
     id: str = field(default_factory=new_decision_id)
     caller: Caller = field(default_factory=Caller)
     request: ClientRequest | None = None
-    fleet: Fleet | None = None
-    choice: Choice | None = None
+    state: ServingState | None = None
+    choice: GatewayDecision | None = None
     conversation: str | None = None
     shadow: str | None = None
     route_ms: float = 0.0
@@ -122,8 +122,8 @@ class Exchange:
             at: Seconds since 1970.
             ended: Now, by the gateway's clock.
         """
-        assert self.request is not None and self.fleet is not None
-        candidate = self.fleet.zoo[self.candidate]
+        assert self.request is not None and self.state is not None
+        candidate = self.state.zoo[self.candidate]
         usage = None if self.meter is None else self.meter.usage()
         return UsageRecord(
             decision_id=self.id,
@@ -142,14 +142,14 @@ class Exchange:
 
     def _cost(self, usage: Usage | None) -> float | None:
         """Money, whether or not the client waited for the end: a budget must hold for those who leave, too."""
-        assert self.request is not None and self.fleet is not None
-        candidate = self.fleet.zoo[self.candidate]
+        assert self.request is not None and self.state is not None
+        candidate = self.state.zoo[self.candidate]
         if usage is not None:
             return usage.cost(candidate, self.request.tokens) if self.answer_status < 400 else None
         if self.status != CLIENT_LEFT or self.asked is None:
             return None
         # The candidate was at work, and how far it got is not known.
-        written = self.fleet.zoo.profile(self.candidate).mean_output_tokens
+        written = self.state.zoo.profile(self.candidate).mean_output_tokens
         if written is not None and self.request.output_tokens is not None:
             written = min(written, self.request.output_tokens)
         return expected_price(candidate, self.request.tokens, written)

@@ -1,4 +1,4 @@
-"""Who may come in, how often, and for how much money: the doorkeeper of a gateway with keys.
+"""Who may come in, how often, and for how much money: the authenticator of a gateway with keys.
 
 Requests are judged by what is in memory. A thread keeps that in step with the store, at least every second: keys made
 or revoked elsewhere come in, money spent goes out. While the store is out of reach, the last known keys stay good.
@@ -33,8 +33,8 @@ class _Known:
     caller: Caller
 
 
-class KeyDoor:
-    """Lets in who has a good key; a `Doorkeeper`."""
+class KeyAuthenticator:
+    """Lets in who has a good key; a `Authenticator`."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class KeyDoor:
         return known.caller
 
     def count(self, caller: Caller, more: int, now: float) -> None:
-        """Count the requests that one brought along; see `Doorkeeper`."""
+        """Count the requests that one brought along; see `Authenticator`."""
         known = None if caller.key_id is None else self._known.get(caller.key_id)
         if known is None or not more:
             return

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat.capability.zoo import ModelZoo
-from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.router import Router
+from modelsat.routing.score_cache import ScoreCache
 from modelsat.types import Candidate, CapabilityProfile, Evidence, Instruction, ScoreMatrix
 from tests.profiles import profile
 
@@ -47,7 +47,7 @@ def member(name: str, accuracy: float) -> tuple[Candidate, CapabilityProfile]:
 @pytest.fixture
 def router() -> Router:
     zoo = ModelZoo([member("strong", 0.9), member("weak", 0.3)])
-    return Router(scorer=Counting(), zoo=zoo, memory=ScoreMemory())
+    return Router(scorer=Counting(), zoo=zoo, score_cache=ScoreCache())
 
 
 def asked(router: Router) -> list[str]:
@@ -127,8 +127,8 @@ def test_a_router_without_memory_scores_everything() -> None:
 @given(texts=st.lists(st.text(max_size=3).map(lambda text: text + "."), min_size=1, max_size=60))
 def test_memory_is_bounded_and_never_changes_a_score(texts: list[str]) -> None:
     zoo = ModelZoo([member("strong", 0.9), member("weak", 0.3)])
-    memory = ScoreMemory(megabytes=0.008)
-    router, plain = Router(scorer=Counting(), zoo=zoo, memory=memory), Router(scorer=Counting(), zoo=zoo)
+    memory = ScoreCache(megabytes=0.008)
+    router, plain = Router(scorer=Counting(), zoo=zoo, score_cache=memory), Router(scorer=Counting(), zoo=zoo)
     for start in range(0, len(texts), 7):
         batch = texts[start : start + 7]
         np.testing.assert_array_equal(router.score(batch).logits, plain.score(batch).logits)
@@ -137,7 +137,7 @@ def test_memory_is_bounded_and_never_changes_a_score(texts: list[str]) -> None:
 
 def test_those_asked_for_longest_ago_go_first() -> None:
     zoo = ModelZoo([member("strong", 0.9), member("weak", 0.3)])
-    router = Router(scorer=Counting(), zoo=zoo, memory=ScoreMemory(megabytes=0.0021))
+    router = Router(scorer=Counting(), zoo=zoo, score_cache=ScoreCache(megabytes=0.0021))
     for text in ("one", "two", "one", "three", "one", "two"):
         router.score([text])
     assert asked(router) == ["one", "two", "three", "two"]

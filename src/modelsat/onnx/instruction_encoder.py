@@ -1,4 +1,4 @@
-"""Reading instructions with ONNX Runtime; see `modelsat.scoring.scorer.Reader`."""
+"""Reading instructions with ONNX Runtime; see `modelsat.scoring.scorer.InstructionEncoder`."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.errors import MissingExtraError
-from modelsat.onnx.cache import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE
 from modelsat.onnx.cores import usable_cores
-from modelsat.onnx.sizes import DecoderSizes, Precision
+from modelsat.onnx.sizes import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, DecoderSizes, Precision
 from modelsat.onnx.tokens import DecoderTokens, SentenceTokens
 from modelsat.types import FloatArray
 
@@ -25,7 +24,7 @@ _SENTENCE_TOKENS = 256
 _LOWEST = np.finfo(np.float32).min
 
 
-class SentenceReader:
+class SentenceEncoder:
     """The whole sentence encoder of an engine, loaded.
 
     Args:
@@ -49,7 +48,7 @@ class SentenceReader:
         return vectors
 
 
-class OnnxReader:
+class OnnxInstructionEncoder:
     """An engine in the cache, loaded.
 
     Args:
@@ -75,7 +74,7 @@ class OnnxReader:
         self.precision = precision
         self._decoder = open_session(folder / DECODER_FILE, threads)
         # A fifth of the work, and done beside the backbone's: half of the cores are enough.
-        self._sentence = SentenceReader(folder, encoder=encoder, threads=max(1, threads // 2))
+        self._sentence = SentenceEncoder(folder, encoder=encoder, threads=max(1, threads // 2))
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelsat-sentence")
         self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
         self._budget = tokens
@@ -84,7 +83,7 @@ class OnnxReader:
         self.pooled_size = 2 * sizes.hidden
         self.text_size = self._sentence.size
 
-    def read(self, texts: Sequence[str]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
         embedded = self._beside.submit(self.embed, texts)
         sequences = [self._tokens.encode(text, budget=self._budget) for text in texts]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.errors import DataError
-from modelsat.routing.messages import (
+from modelsat.routing.requests import (
     CONTEXT_CHARACTERS,
     SELF_CONTAINED,
     SYSTEM_CHARACTERS,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from modelsat.errors import DataError
-from modelsat.gateway.engine import RouterThread
-from modelsat.gateway.pace import Pace
+from modelsat.gateway.batching import RouterThread
+from modelsat.gateway.pace import ThroughputEstimate
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import score_matrix
 from modelsat.types import CapabilityProfile, Evidence, Instruction, ScoreMatrix
@@ -177,7 +177,7 @@ async def test_under_more_load_than_can_be_scored_those_in_time_are_served() -> 
 
 
 def test_a_slow_moment_does_not_refuse_everything_for_good() -> None:
-    pace = Pace()
+    pace = ThroughputEstimate()
     assert pace.can_do(1, 0.0)
     pace.took(2, 20.0)
     assert not pace.can_do(1, 1.0)

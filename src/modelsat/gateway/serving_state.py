@@ -11,14 +11,14 @@ from modelsat.errors import DataError
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
-from modelsat.routing.memory import ScoreMemory
 from modelsat.routing.router import Router
+from modelsat.routing.score_cache import ScoreCache
 from modelsat.routing.scorer import Scorer
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 
 
 @dataclass(frozen=True)
-class Fleet:
+class ServingState:
     """One version of what is served; a request keeps the one it began with.
 
     Attributes:
@@ -41,21 +41,23 @@ class Fleet:
         """Scores by overall level alone, one row: what is left where the router says nothing."""
         return Level().score([Instruction(id="level", text="")], self.zoo.profiles)
 
-    def with_scorer(self, scorer: Scorer, *, memory_mb: float = 0.0) -> "Fleet":
-        """The fleet with a router that has worked out its cards.
+    def with_scorer(self, scorer: Scorer, *, score_cache_mb: float = 0.0) -> "ServingState":
+        """The state with a router that has worked out its cards.
 
         Args:
             scorer: Scores its candidates.
-            memory_mb: Megabytes of scores to remember; 0 for none.
+            score_cache_mb: Megabytes of scores to remember; 0 for none.
         """
-        memory = ScoreMemory(memory_mb) if memory_mb else None
-        router = Router(scorer=scorer, zoo=self.zoo, memory=memory)
+        cache = ScoreCache(score_cache_mb) if score_cache_mb else None
+        router = Router(scorer=scorer, zoo=self.zoo, score_cache=cache)
         if len(self.zoo):
             router.score(["Hello"])
-        return Fleet(zoo=self.zoo, credentials=self.credentials, router=router)
+        return ServingState(zoo=self.zoo, credentials=self.credentials, router=router)
 
 
-def make_fleet(zoo: ModelZoo, settings: GatewaySettings, environment: Mapping[str, str] = environ) -> Fleet:
+def make_serving_state(
+    zoo: ModelZoo, settings: GatewaySettings, environment: Mapping[str, str] = environ
+) -> ServingState:
     """Check that a zoo can be served, and fetch the keys of its endpoints.
 
     Raises:
@@ -71,4 +73,4 @@ def make_fleet(zoo: ModelZoo, settings: GatewaySettings, environment: Mapping[st
         raise DataError(
             f"shadow: {settings.shadow!r} is no candidate with an endpoint; choose of {', '.join(callable_ones)}."
         )
-    return Fleet(zoo=zoo, credentials=ApiKeys(zoo.candidates, environment))
+    return ServingState(zoo=zoo, credentials=ApiKeys(zoo.candidates, environment))
