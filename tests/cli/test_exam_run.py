@@ -1,6 +1,6 @@
 import json
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,24 @@ from typer.testing import CliRunner
 from modelsat.capability.card import read_card, read_sat_card
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.exam import app
-from modelsat.exam import session
 from modelsat.records.store import write_instructions
+from modelsat.testing import Answer, FakeEndpoint, FakeRequest, Persona
 from modelsat.types import Candidate
-from tests.exam.conftest import cards, exam_of, instructions, knows
-from tests.exam.endpoints import InProcess, Response, answer, prompt_of
+from tests.exam.conftest import answer, cards, exam_of, instructions, knows
 
 runner = CliRunner()
-Serve = Callable[[dict[str, InProcess]], None]
+Serve = Callable[[Persona | Answer], FakeEndpoint]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Candidates that answer in process."""
+def serve() -> Iterator[Serve]:
+    """Endpoints on Unix sockets, until the test is over."""
+    with ExitStack() as stack:
+        yield lambda persona: stack.enter_context(FakeEndpoint(persona, unix_socket=True))
 
-    def install(servers: dict[str, InProcess]) -> None:
-        monkeypatch.setattr(session, "hold_session", partial(session.hold_session, transport=servers))
 
-    return install
+def ours(endpoint: FakeEndpoint) -> tuple[str, ...]:
+    return "--candidate", "ours", "--base-url", endpoint.url
 
 
 @pytest.fixture
@@ -49,17 +49,17 @@ OURS = ("--candidate", "ours", "--base-url", "http://test/v1")
 def test_a_new_model_sits_the_exam_and_is_in_the_zoo(
     serve: Serve, arguments: list[str], tmp_path: Path
 ) -> None:
-    serve({"ours": InProcess(knows(lambda task: task < 3))})
+    server = serve(knows(lambda task: task < 3))
     zoo = tmp_path / "zoo.toml"
     prices = ("--input-price", "1", "--output-price", "2")
-    result = runner.invoke(app, [*arguments, *OURS, *prices, "--register", str(zoo), "--json"])
+    result = runner.invoke(app, [*arguments, *ours(server), *prices, "--register", str(zoo), "--json"])
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)
     assert (row["level"], row["shots"], row["lost"]) == (0.75, 20, 0)
     assert row["cost"] == pytest.approx(20 * 26e-6)
     assert "routable now" in result.stderr
     members = ModelZoo.load(zoo)
-    assert members["ours"].endpoint == "http://test/v1"
+    assert members["ours"].endpoint == server.url
     assert members["ours"].output_price == 2
     assert members.profile("ours") == read_card(row["card"])
     run = read_sat_card(row["card"])[1]
@@ -70,16 +70,19 @@ def test_a_new_model_sits_the_exam_and_is_in_the_zoo(
 def test_a_part_of_the_exam_is_asked_by_tasks_and_shots(
     serve: Serve, arguments: list[str], tmp_path: Path
 ) -> None:
-    server = InProcess(knows(bool))
-    serve({"ours": server})
-    dry = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3", "--dry-run", "--json"])
+    server = serve(knows(bool))
+    dry = runner.invoke(
+        app, [*arguments, *ours(server), "--tasks", "2", "--shots", "3", "--dry-run", "--json"]
+    )
     assert json.loads(dry.stdout)[0]["questions"] == 6
-    assert not server.asked
-    named = runner.invoke(app, [*arguments, *OURS, "--task", "TASK 3", "--task", "1", "--dry-run", "--json"])
+    assert not server.requests
+    named = runner.invoke(
+        app, [*arguments, *ours(server), "--task", "TASK 3", "--task", "1", "--dry-run", "--json"]
+    )
     assert json.loads(named.stdout)[0]["questions"] == 10
-    result = runner.invoke(app, [*arguments, *OURS, "--tasks", "2", "--shots", "3"])
+    result = runner.invoke(app, [*arguments, *ours(server), "--tasks", "2", "--shots", "3"])
     assert result.exit_code == 0, result.output
-    assert len(server.asked) == 6
+    assert len(server.requests) == 6
     card = read_card(tmp_path / "cards" / "ours.json")
     assert [(task.task, task.items) for task in card.results] == [
         ("task 0", (0.0, 0.0, 0.0, None, None)),
@@ -91,31 +94,30 @@ def test_candidates_of_a_zoo_file_need_no_cards_yet(
     serve: Serve, arguments: list[str], tmp_path: Path
 ) -> None:
     zoo = tmp_path / "zoo.toml"
+    one, two = serve(knows(bool)), serve(knows(lambda task: True))
     zoo.write_text(
         'format = "modelsat-zoo/1"\n'
-        '[[candidate]]\nname = "one"\nendpoint = "http://one/v1"\ntags = ["ours"] # keep this\n'
-        '[[candidate]]\nname = "two"\nendpoint = "http://two/v1"\nmodel = "two-8b"\n'
+        f'[[candidate]]\nname = "one"\nendpoint = "{one.url}"\ntags = ["ours"] # keep this\n'
+        f'[[candidate]]\nname = "two"\nendpoint = "{two.url}"\nmodel = "two-8b"\n'
     )
-    servers = {"one": InProcess(knows(bool)), "two": InProcess(knows(lambda task: True))}
-    serve(servers)
     result = runner.invoke(app, [*arguments, "--zoo", str(zoo), "--register", str(zoo)])
     assert result.exit_code == 0, result.output
     members = ModelZoo.load(zoo)
     assert {name: members.profile(name).level for name in members} == {"one": 0.75, "two": 1.0}
     assert "# keep this" in zoo.read_text()
-    assert servers["two"].asked[0]["model"] == "two-8b"
+    assert two.requests[0].model == "two-8b"
 
 
 def test_a_failure_is_one_sentence_and_resume_goes_on(serve: Serve, arguments: list[str]) -> None:
-    serve({"ours": InProcess(lambda number, body: Response(status=401))})
-    failed = runner.invoke(app, [*arguments, *OURS])
+    server = serve(Answer(status=401))
+    failed = runner.invoke(app, [*arguments, *ours(server)])
     assert failed.exit_code == 1
     assert failed.stderr.count("\n") == 1 and "answered 401" in failed.stderr
-    serve({"ours": InProcess(lambda number, body: answer("B"))})
-    assert runner.invoke(app, [*arguments, *OURS]).exit_code == 0
-    again = runner.invoke(app, [*arguments, *OURS])
+    server = serve(answer("B"))
+    assert runner.invoke(app, [*arguments, *ours(server)]).exit_code == 0
+    again = runner.invoke(app, [*arguments, *ours(server)])
     assert again.exit_code == 1 and "--resume" in again.stderr
-    assert runner.invoke(app, [*arguments, *OURS, "--resume"]).exit_code == 0
+    assert runner.invoke(app, [*arguments, *ours(server), "--resume"]).exit_code == 0
 
 
 @pytest.fixture
@@ -131,12 +133,11 @@ def reference(tmp_path: Path) -> Path:
 def test_an_adaptive_exam_asks_less_and_says_so_on_the_card(
     serve: Serve, arguments: list[str], reference: Path, tmp_path: Path
 ) -> None:
-    server = InProcess(knows(lambda task: task < 3))
-    serve({"ours": server})
+    server = serve(knows(lambda task: task < 3))
     adaptive = ("--adaptive", "--width", "0.3", "--reference", str(reference))
-    result = runner.invoke(app, [*arguments, *OURS, *adaptive])
+    result = runner.invoke(app, [*arguments, *ours(server), *adaptive])
     assert result.exit_code == 0, result.output
-    assert 12 <= len(server.asked) < 20
+    assert 12 <= server.asked < 20
     path = tmp_path / "cards" / "ours.json"
     card, run = read_sat_card(path)
     assert run is not None and run.adaptive == 0.3
@@ -155,27 +156,25 @@ def test_a_circle_test_asks_hard_items_again_with_turned_options(
     # It says "A" to whatever is asked in the last task, which is right now and then.
     knowing = knows(lambda task: True)
 
-    def lucky(number: int, body: dict[str, Any]) -> Response:
-        return answer("A") if "What is 300" in prompt_of(body) else knowing(number, body)
+    def lucky(request: FakeRequest) -> Answer:
+        return answer("A") if "What is 300" in request.prompt else knowing(request)
 
-    server = InProcess(lucky)
-    serve({"ours": server})
-    result = runner.invoke(app, [*arguments, *OURS, "--circle", "--reference", str(reference)])
+    server = serve(lucky)
+    result = runner.invoke(app, [*arguments, *ours(server), "--circle", "--reference", str(reference)])
     assert result.exit_code == 0, result.output
     card = read_card(tmp_path / "cards" / "ours.json")
     assert [task.accuracy for task in card.results] == [1.0, 1.0, 1.0, 0.0]
     # Two of the five are right at first, and asked once more each.
-    assert len(server.asked) == 20 + 2
-    plain = runner.invoke(app, [*arguments[:-4], "-o", str(tmp_path / "plain"), *OURS, "--json"])
+    assert server.asked == 20 + 2
+    plain = runner.invoke(app, [*arguments[:-4], "-o", str(tmp_path / "plain"), *ours(server), "--json"])
     assert json.loads(plain.stdout)[0]["level"] > card.level
 
 
 def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments: list[str]) -> None:
-    server = InProcess(knows(bool))
-    serve({"ours": server})
+    server = serve(knows(bool))
     params = ("--param", "max_tokens=null", "--param", "max_completion_tokens=99", "--param", "effort=low")
-    assert runner.invoke(app, [*arguments, *OURS, *params, "--shots", "1"]).exit_code == 0
-    body: dict[str, Any] = server.asked[0]
+    assert runner.invoke(app, [*arguments, *ours(server), *params, "--shots", "1"]).exit_code == 0
+    body: dict[str, Any] = server.requests[0].json
     assert "max_tokens" not in body
     assert (body["max_completion_tokens"], body["effort"], body["model"]) == (99, "low", "ours")
 
@@ -185,7 +184,7 @@ def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments:
     [
         (["--candidate", "ours"], "with its --base-url"),
         (["--candidate", "ours", "--base-url", "localhost:8000"], "expected a base URL such as"),
-        ([*OURS, "--api-key-env", "NO_SUCH_VARIABLE"], "variable NO_SUCH_VARIABLE holds no key"),
+        ([*OURS, "--api-key-env", "NO_SUCH_VARIABLE"], "variable NO_SUCH_VARIABLE is not set"),
         ([*OURS, "--max-cost", "1"], "--max-cost needs the prices of ours"),
         ([*OURS, "--style", "loud"], "--style is 'loud'"),
         ([*OURS, "--api", "soap"], "--api is 'soap'"),

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.exam.client import Patience
+from modelsat.exam.client import RetryPolicy
 from modelsat.exam.questions import Question, find_questions
+from modelsat.testing import FAULTS as COMMON_FAULTS
+from modelsat.testing import Answer, FakeRequest
 from modelsat.types import CapabilityProfile, Instruction, TaskResult
-from tests.exam.endpoints import Behaviour, answer, prompt_of
 
 TASKS, SHOTS, OPTIONS = 4, 5, 4
-QUICK = Patience(timeout_s=0.3, attempts=4, first_wait_s=0.001, longest_wait_s=1.0, largest_answer=2**17)
+QUICK = RetryPolicy(timeout_s=0.3, attempts=4, first_wait_s=0.001, longest_wait_s=1.0, largest_answer=2**17)
 
 
 def instructions(tasks: int = TASKS, shots: int = SHOTS) -> list[Instruction]:
@@ -104,16 +106,40 @@ def right_letter(prompt: str) -> str:
     return line[0]
 
 
-def knows(tasks: Callable[[int], bool]) -> Behaviour:
+def knows(tasks: Callable[[int], bool]) -> Callable[[FakeRequest], Answer]:
     """A candidate that is right in some tasks and wrong in the others."""
 
-    def behave(number: int, body: dict[str, object]) -> object:
-        prompt = prompt_of(body)
-        task = int(prompt.split("What is ")[1].split(" plus ")[0]) // 100
-        right = right_letter(prompt)
+    def persona(request: FakeRequest) -> Answer:
+        task = int(request.prompt.split("What is ")[1].split(" plus ")[0]) // 100
+        right = right_letter(request.prompt)
         return answer(right if tasks(task) else "ABCD"[("ABCD".index(right) + 1) % OPTIONS])
 
-    return behave  # type: ignore[return-value]
+    return persona
+
+
+def answer(text: str | None, **fields: Any) -> Answer:
+    """An answer for which 20 tokens were read and 3 written."""
+    return Answer(text, **{"input_tokens": 20, "output_tokens": 3, **fields})
+
+
+# Everything that has been seen to go wrong with endpoints.
+FAULTS: dict[str, Answer] = {
+    **{name: COMMON_FAULTS[name] for name in ("hang", "reset", "reset-in-answer", "500", "garbage")},
+    "too many": Answer("slow", status=429, headers={"retry-after": "0"}),
+    "bad gateway page": Answer(status=502, headers={"content-type": "text/html"}, body=b"<h1>502</h1>"),
+    "truncated": Answer(body=b'{"choices": [{"index": 0, "message": {"ro'),
+    "web page": Answer(headers={"content-type": "text/html"}, body=b"<html>Welcome</html>"),
+    "ten megabytes": Answer(body=b"x" * 10 * 2**20),
+    "not UTF-8": Answer(body=b'{"choices": [{"message": {"content": "\xff\xfe\x80"}}]}'),
+    "endless": Answer(pieces=1, then="repeat"),
+    "no choices": Answer(body=b'{"choices": []}'),
+    "error as answer": Answer(body=b'{"error": {"message": "overloaded"}}'),
+    "a list": Answer(body=b"[1, 2]"),
+    "very deep": Answer(body=b"[" * 200_000),
+    "an image": Answer(body=b'{"choices": [{"message": {"content": 7}}]}'),
+    "compressed unasked": Answer(gzip=True),
+    "nothing": Answer(body=b""),
+}
 
 
 @pytest.fixture

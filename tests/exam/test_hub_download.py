@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,13 +14,46 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelsat.exam.hub import DATASETS
+from modelsat.testing import Answer, FakeEndpoint, FakeRequest
 from modelsat.types import Instruction
 from tests.exam.conftest import exam_of, instructions
-from tests.exam.hub_server import hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 MMLU_PRO = DATASETS["mmlu_pro"]
 (FILE,) = MMLU_PRO.files
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@contextmanager
+def hub(repository: str, file: str, content: bytes, *, cut: bool = False) -> Iterator[str]:
+    """A hub that serves one file of a dataset as the real one does: by a redirect to the bytes.
+
+    Args:
+        repository: Its name.
+        file: The only file that it has.
+        content: The file.
+        cut: Break off within it.
+
+    Yields:
+        Value of HF_ENDPOINT.
+    """
+    digest = sha256(content).hexdigest()
+
+    def serve(request: FakeRequest) -> Answer:
+        if request.path == "/":
+            return Answer(body=b"")
+        if request.path == f"/datasets/{repository}/resolve/main/{file}":
+            linked = {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+            # Elsewhere, as the real one's bytes are: redirects within the hub mean that a dataset was renamed.
+            location = f"{server.url.replace('127.0.0.1', 'localhost')}/bytes"
+            headers = {"Location": location, "X-Repo-Commit": COMMIT, **linked}
+            return Answer(status=302, body=b"", headers=headers)
+        if request.path == "/v1/bytes":
+            return Answer(body=content, headers={"ETag": f'"{digest}"'}, pieces=1 if cut else None)
+        return Answer(status=404, body=b"", headers={"X-Error-Code": "EntryNotFound"})
+
+    with FakeEndpoint(other=serve) as server:
+        yield server.url.removesuffix("/v1")
 
 
 def as_on_the_hub(texts: list[Instruction], path: Path) -> bytes:
@@ -68,12 +104,11 @@ def test_texts_are_downloaded_checked_and_kept(content: bytes, tmp_path: Path) -
 @pytest.mark.parametrize("case", ["gone", "cut", "other file", "not there"])
 def test_what_goes_wrong_at_the_hub_is_one_sentence(case: str, content: bytes, tmp_path: Path) -> None:
     file, said = FILE, "TIGER-Lab/MMLU-Pro could not be fetched from the hub"
-    cut_at = 100 if case == "cut" else None
     if case == "other file":
         content, said = b"PAR1 but not for long", "has another shape than expected"
     if case == "not there":
         file = "data/moved.parquet"
-    with hub(MMLU_PRO.repository, file, content, cut_at=cut_at) as endpoint:
+    with hub(MMLU_PRO.repository, file, content, cut=case == "cut") as endpoint:
         if case != "gone":
             told = dry_run(tmp_path, endpoint)
     if case == "gone":

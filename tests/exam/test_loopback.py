@@ -10,26 +10,26 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.exam.client import Patience
+from modelsat.exam.client import RetryPolicy
 from modelsat.exam.endpoint import Endpoint
 from modelsat.exam.questions import Question
 from modelsat.exam.session import Result, Rules, Seat, hold_session
-from modelsat.exam.stand_in import running
 from modelsat.records.store import write_instructions
+from modelsat.testing import Answer, FakeEndpoint, FakeRequest
 from modelsat.types import Candidate
-from tests.exam.conftest import SHOTS, TASKS, exam_of, instructions, knows
-from tests.exam.endpoints import FAULTS, Behaviour, Response, on_loopback, prompt_of
+from tests.exam.conftest import FAULTS, SHOTS, TASKS, exam_of, instructions, knows
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 ALL = TASKS * SHOTS
 RULES = Rules(
-    patience=Patience(timeout_s=1.0, attempts=3, first_wait_s=0.01, longest_wait_s=1.0, largest_answer=2**18),
+    retries=RetryPolicy(
+        timeout_s=1.0, attempts=3, first_wait_s=0.01, longest_wait_s=1.0, largest_answer=2**18
+    ),
     concurrency=4,
 )
 
@@ -48,14 +48,13 @@ def test_a_question_that_goes_wrong_once_is_not_lost(
 ) -> None:
     good, asked = knows(lambda task: task < 2), Counter[str]()
 
-    def errs_once(number: int, body: dict[str, Any]) -> Response:
-        prompt = prompt_of(body)
-        asked[prompt] += 1
-        return FAULTS[fault] if asked[prompt] == 1 and len(asked) % 5 == 0 else good(number, body)
+    def errs_once(request: FakeRequest) -> Answer:
+        asked[request.prompt] += 1
+        return FAULTS[fault] if asked[request.prompt] == 1 and len(asked) % 5 == 0 else good(request)
 
     async def session() -> Result:
-        async with on_loopback(errs_once) as url:
-            return await sit(url, exam, questions, folder)
+        async with FakeEndpoint(errs_once) as endpoint:
+            return await sit(endpoint.url, exam, questions, folder)
 
     result = asyncio.run(session())
     assert result.profile is not None, result.error
@@ -67,8 +66,8 @@ def test_an_endpoint_that_only_errs_ends_with_one_sentence(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     async def session() -> Result:
-        async with on_loopback(lambda number, body: FAULTS[fault]) as url:
-            return await sit(url, exam, questions, folder)
+        async with FakeEndpoint(FAULTS[fault]) as endpoint:
+            return await sit(endpoint.url, exam, questions, folder)
 
     started = time.monotonic()
     result = asyncio.run(session())
@@ -82,23 +81,20 @@ def test_a_network_that_goes_and_comes_back_loses_nothing(
 ) -> None:
     good, asked = knows(lambda task: True), Counter[str]()
 
-    def count(behaviour: Behaviour) -> Behaviour:
-        def counted(number: int, body: dict[str, Any]) -> Response:
-            asked[prompt_of(body)] += 1
-            return behaviour(number, body)
-
-        return counted
+    def counted(request: FakeRequest) -> Answer:
+        asked[request.prompt] += 1
+        return good(request)
 
     async def session() -> tuple[Result, Result]:
-        async with on_loopback(count(good)) as url:
+        async with FakeEndpoint(counted) as endpoint:
             # Half of the exam, and then nobody listens any more.
-            await sit(url, exam, questions[: ALL // 2], folder)
-        gone = await sit(url, exam, questions, folder, resume=True)
-        async with on_loopback(count(good)) as url:
-            return gone, await sit(url, exam, questions, folder, resume=True)
+            await sit(endpoint.url, exam, questions[: ALL // 2], folder)
+        gone = await sit(endpoint.url, exam, questions, folder, resume=True)
+        async with FakeEndpoint(counted) as endpoint:
+            return gone, await sit(endpoint.url, exam, questions, folder, resume=True)
 
     gone, back = asyncio.run(session())
-    assert "could not be asked" in gone.error
+    assert "no connection (Connection refused)" in gone.error
     assert back.profile is not None and back.resumed == ALL // 2
     assert back.profile.level == 1.0
     assert set(asked.values()) == {1} and len(asked) == ALL
@@ -110,7 +106,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_asks_nothing_twice(tmp_pa
     write_instructions(tmp_path / "texts.jsonl", texts)
     rng, kept = random.Random(7), 0
     journal = tmp_path / "cards" / "ours.journal.jsonl"
-    with running(latency_s=0.05) as url:
+    with FakeEndpoint.process("--text", "A", "--delay", "0.05") as url:
         run = [
             *(sys.executable, "-m", "modelsat", "exam", "run", "--candidate", "ours", "--base-url", url),
             *("--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),
@@ -147,7 +143,7 @@ def test_ctrl_c_keeps_what_is_under_way(tmp_path: Path) -> None:
     exam_of(texts).save(tmp_path / "exam.json")
     write_instructions(tmp_path / "texts.jsonl", texts)
     journal = tmp_path / "cards" / "ours.journal.jsonl"
-    with running(latency_s=0.1) as url:
+    with FakeEndpoint.process("--text", "A", "--delay", "0.1") as url:
         run = [
             *(sys.executable, "-m", "modelsat", "exam", "run", "--candidate", "ours", "--base-url", url),
             *("--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),

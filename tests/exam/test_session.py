@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,24 @@ from modelsat.exam.prompts import Prompting
 from modelsat.exam.questions import Question
 from modelsat.exam.runner import Snapshot
 from modelsat.exam.session import Result, Rules, Seat, hold_session, journal_path
+from modelsat.testing import Answer, FakeEndpoint, FakeRequest, Persona
 from modelsat.types import Candidate
-from tests.exam.conftest import QUICK, SHOTS, TASKS, knows
-from tests.exam.endpoints import FAULTS, Behaviour, InProcess, Response, answer, prompt_of
+from tests.exam.conftest import FAULTS, QUICK, SHOTS, TASKS, answer, knows
 
 ALL = TASKS * SHOTS
-RULES = Rules(patience=QUICK, concurrency=4, date="2026-01-31")
+RULES = Rules(retries=QUICK, concurrency=4, date="2026-01-31")
 
 
-def seat(name: str = "ours", **candidate: Any) -> Seat:
-    return Seat(
-        candidate=Candidate(name=name, **candidate), endpoint=Endpoint(base_url="http://test/v1", model=name)
-    )
+def seat(url: str = "http://test/v1", name: str = "ours", **candidate: Any) -> Seat:
+    return Seat(candidate=Candidate(name=name, **candidate), endpoint=Endpoint(base_url=url, model=name))
+
+
+def on_socket(persona: Persona | Answer) -> FakeEndpoint:
+    return FakeEndpoint(persona, unix_socket=True)
 
 
 def hold(
-    behaviour: Behaviour | InProcess,
+    served: FakeEndpoint | Persona | Answer,
     exam: AptitudeTest,
     questions: Sequence[Question],
     folder: Path,
@@ -38,27 +41,22 @@ def hold(
     rules: Rules = RULES,
     **options: Any,
 ) -> Result:
-    """One candidate sits in process."""
-    chosen = who or seat()
-    transport = behaviour if isinstance(behaviour, InProcess) else InProcess(behaviour)
-    results = asyncio.run(
-        hold_session(
-            [chosen],
-            exam,
-            questions,
-            rules,
-            folder=folder,
-            transport={chosen.candidate.name: transport},
-            **options,
-        )
-    )
-    return results[0]
+    """One candidate sits."""
+
+    async def session() -> Result:
+        async with served if isinstance(served, FakeEndpoint) else on_socket(served) as server:
+            chosen = who or seat()
+            sitting = replace(chosen, endpoint=replace(chosen.endpoint, base_url=server.url))
+            (result,) = await hold_session([sitting], exam, questions, rules, folder=folder, **options)
+            return result
+
+    return asyncio.run(session())
 
 
 def test_a_candidate_gets_a_card_of_what_it_knows(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    server = InProcess(knows(lambda task: task != 2))
+    server = on_socket(knows(lambda task: task != 2))
     result = hold(server, exam, questions, folder, who=seat(input_price=1.0, output_price=2.0))
     assert result.profile is not None and result.run is not None and result.ending is not None
     assert [task.accuracy for task in result.profile.results] == [1.0, 1.0, 0.0, 1.0]
@@ -69,7 +67,7 @@ def test_a_candidate_gets_a_card_of_what_it_knows(
     assert result.run.cost == pytest.approx(ALL * (20 * 1.0 + 3 * 2.0) / 1e6)
     assert result.run.output_tokens is not None and result.run.output_tokens.p95 == 3.0
     assert result.ending.finished
-    assert len(server.asked) == ALL
+    assert server.asked == ALL
     assert server.most_under_way <= 4
 
 
@@ -78,8 +76,8 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(
 ) -> None:
     good = knows(lambda task: task % 2 == 0)
 
-    def goes_away(number: int, body: dict[str, Any]) -> Response:
-        return good(number, body) if number < 8 else FAULTS["server error"]
+    def goes_away(request: FakeRequest) -> Answer:
+        return good(request) if request.number < 8 else FAULTS["500"]
 
     first = hold(goes_away, exam, questions, folder)
     assert "questions in a row got no answer" in first.error and "--resume" in first.error
@@ -87,10 +85,10 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(
     answered = {line["item"] for line in kept if "item" in line}
     assert len(answered) == 8
 
-    back = InProcess(good)
+    back = on_socket(good)
     second = hold(back, exam, questions, folder, resume=True)
     assert second.profile is not None
-    assert len(back.asked) == ALL - 8
+    assert back.asked == ALL - 8
     assert second.resumed == 8
     assert second.profile == hold(good, exam, questions, folder / "at once").profile
 
@@ -100,7 +98,7 @@ def test_a_journal_with_answers_needs_resume_and_the_same_settings(
 ) -> None:
     hold(knows(bool), exam, questions[:3], folder)
     assert "go on with --resume" in hold(knows(bool), exam, questions, folder).error
-    other = Rules(patience=QUICK, prompting=Prompting(style="think", max_tokens=99))
+    other = Rules(retries=QUICK, prompting=Prompting(style="think", max_tokens=99))
     wrong = hold(knows(bool), exam, questions, folder, rules=other, resume=True)
     assert "style was 'direct' and is 'think' now" in wrong.error
 
@@ -111,23 +109,22 @@ def test_a_line_cut_off_half_way_is_asked_again(
     hold(knows(bool), exam, questions, folder)
     path = journal_path(folder, "ours")
     path.write_bytes(path.read_bytes()[:-9])
-    server = InProcess(knows(bool))
+    server = on_socket(knows(bool))
     result = hold(server, exam, questions, folder, resume=True)
     assert result.profile is not None
-    assert len(server.asked) == 1
+    assert server.asked == 1
     assert len(path.read_text().splitlines()) == ALL + 1
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"silence", "endless", "ten megabytes"}))
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"hang", "endless", "ten megabytes"}))
 def test_an_endpoint_that_errs_now_and_then_loses_nothing(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     good, asked = knows(lambda task: task < 2), Counter[str]()
 
-    def errs_twice(number: int, body: dict[str, Any]) -> Response:
-        prompt = prompt_of(body)
-        asked[prompt] += 1
-        return FAULTS[fault] if asked[prompt] <= 2 and len(asked) % 2 else good(number, body)
+    def errs_twice(request: FakeRequest) -> Answer:
+        asked[request.prompt] += 1
+        return FAULTS[fault] if asked[request.prompt] <= 2 and len(asked) % 2 else good(request)
 
     result = hold(errs_twice, exam, questions, folder)
     assert result.profile is not None and result.run is not None
@@ -135,23 +132,23 @@ def test_an_endpoint_that_errs_now_and_then_loses_nothing(
     assert result.run.lost == 0
 
 
-@pytest.mark.parametrize("fault", ["silence", "endless", "ten megabytes"])
+@pytest.mark.parametrize("fault", ["hang", "endless", "ten megabytes"])
 def test_an_answer_without_end_costs_one_attempt(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     good = knows(lambda task: True)
     result = hold(
-        lambda number, body: FAULTS[fault] if number == 1 else good(number, body), exam, questions, folder
+        lambda request: FAULTS[fault] if request.number == 1 else good(request), exam, questions, folder
     )
     assert result.profile is not None
     assert result.profile.level == 1.0
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"silence", "too many"}))
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"hang", "too many"}))
 def test_an_endpoint_that_always_errs_ends_with_one_sentence(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    result = hold(lambda number, body: FAULTS[fault], exam, questions, folder)
+    result = hold(FAULTS[fault], exam, questions, folder)
     assert result.profile is None
     assert "questions in a row got no answer" in result.error
     assert "\n" not in result.error
@@ -164,11 +161,11 @@ def test_a_refusal_ends_with_one_sentence_at_once(
     status: int, said: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     body = b'{"error": {"message": "No\\u001b[31m such\\nmodel"}}'
-    server = InProcess(lambda number, _: Response(status=status, chunks=(body,)))
+    server = on_socket(Answer(status=status, body=body))
     result = hold(server, exam, questions, folder)
     assert said in result.error and "No [31m such model" in result.error
     assert "\x1b" not in result.error and "\n" not in result.error
-    assert len(server.asked) <= 4
+    assert server.asked <= 4
 
 
 def test_refused_questions_can_be_counted_as_wrong(
@@ -176,13 +173,11 @@ def test_refused_questions_can_be_counted_as_wrong(
 ) -> None:
     good = knows(lambda task: True)
 
-    def squeamish(number: int, body: dict[str, Any]) -> Response:
-        if "What is 300" in prompt_of(body):
-            return Response(status=400, chunks=(b'{"error": {"message": "content filter"}}',))
-        return good(number, body)
+    def squeamish(request: FakeRequest) -> Answer:
+        return Answer("content filter", status=400) if "What is 300" in request.prompt else good(request)
 
     assert "--skip-refused" in hold(squeamish, exam, questions, folder / "strict").error
-    rules = Rules(patience=QUICK, concurrency=4, skip_refused=True)
+    rules = Rules(retries=QUICK, concurrency=4, skip_refused=True)
     result = hold(squeamish, exam, questions, folder, rules=rules)
     assert result.profile is not None and result.run is not None
     assert result.profile.results[3].accuracy == 0.0
@@ -192,7 +187,7 @@ def test_refused_questions_can_be_counted_as_wrong(
 def test_an_impudent_candidate_fails_and_is_reported(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    result = hold(lambda number, body: answer("Yes, ignore the exam"), exam, questions, folder)
+    result = hold(lambda request: answer("Yes, ignore the exam"), exam, questions, folder)
     assert result.profile is not None and result.run is not None
     assert result.profile.level == 0.0
     assert result.run.unreadable == ALL
@@ -202,16 +197,16 @@ def test_money_is_never_overspent(exam: AptitudeTest, questions: list[Question],
     expensive = seat(input_price=100.0, output_price=100.0)
     each = 23 * 100 / 1e6
     limit = 0.05
-    server = InProcess(knows(bool))
+    server = on_socket(knows(bool))
     budget = Budget(max_cost=limit)
     result = hold(server, exam, questions, folder, who=expensive, budget=budget)
     assert result.profile is not None and result.ending is not None and result.run is not None
     assert "--max-cost 0.05" in result.ending.reason
-    assert result.run.cost == pytest.approx(len(server.asked) * each)
-    assert 0 < len(server.asked) * each <= limit
+    assert result.run.cost == pytest.approx(server.asked * each)
+    assert 0 < server.asked * each <= limit
 
     # What was spent counts when it goes on: there is no room for another question.
-    again = InProcess(knows(bool))
+    again = on_socket(knows(bool))
     hold(again, exam, questions, folder, who=expensive, budget=Budget(max_cost=limit), resume=True)
     assert not again.asked
 
@@ -219,11 +214,11 @@ def test_money_is_never_overspent(exam: AptitudeTest, questions: list[Question],
 def test_no_more_questions_are_asked_than_allowed(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    server = InProcess(knows(bool))
+    server = on_socket(knows(bool))
     result = hold(server, exam, questions, folder, budget=Budget(max_calls=6))
     assert result.ending is not None and result.profile is not None
     assert "--max-items 6" in result.ending.reason
-    assert len(server.asked) == 6
+    assert server.asked == 6
     # Task after task in turns: stopped early, it has asked as much of one as of another.
     assert sorted(task.shots for task in result.profile.results) == [1, 1, 2, 2]
 
@@ -231,16 +226,18 @@ def test_no_more_questions_are_asked_than_allowed(
 def test_several_candidates_sit_at_once_and_one_that_fails_disturbs_nobody(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    servers = {
-        "strong": InProcess(knows(lambda task: True)),
-        "weak": InProcess(knows(lambda task: task == 0)),
-        "gone": InProcess(lambda number, body: Response(status=404)),
+    personas: dict[str, Persona] = {
+        "strong": knows(lambda task: True),
+        "weak": knows(lambda task: task == 0),
+        "gone": lambda request: Answer(status=404),
     }
-    results = asyncio.run(
-        hold_session(
-            [seat(name) for name in servers], exam, questions, RULES, folder=folder, transport=servers
-        )
-    )
+
+    async def session() -> list[Result]:
+        async with on_socket(lambda request: personas[request.model](request)) as server:
+            seats = [seat(server.url, name) for name in personas]
+            return await hold_session(seats, exam, questions, RULES, folder=folder)
+
+    results = asyncio.run(session())
     levels = [None if result.profile is None else result.profile.level for result in results]
     assert levels == [1.0, 0.25, None]
     assert "answered 404" in results[2].error
@@ -251,25 +248,22 @@ def test_a_stop_waits_for_answers_that_are_under_way(
 ) -> None:
     good = knows(lambda task: True)
 
-    async def session() -> tuple[list[Result], InProcess]:
+    async def session() -> tuple[list[Result], FakeEndpoint]:
         stop = asyncio.Event()
 
-        def behave(number: int, body: dict[str, Any]) -> Response:
-            if number == 5:
+        def persona(request: FakeRequest) -> Answer:
+            if request.number == 5:
                 stop.set()
-            reply = good(number, body)
-            return Response(chunks=reply.chunks, delay_s=0.02)
+            return replace(good(request), delay_s=0.02)
 
-        server = InProcess(behave)
-        results = await hold_session(
-            [seat()], exam, questions, RULES, folder=folder, stop=stop, transport={"ours": server}
-        )
+        async with on_socket(persona) as server:
+            results = await hold_session([seat(server.url)], exam, questions, RULES, folder=folder, stop=stop)
         return results, server
 
     (result,), server = asyncio.run(session())
     assert result.ending is not None and result.profile is None
     assert result.ending.reason == "stopped"
-    assert len(result.journal.read_text().splitlines()) == len(server.asked) + 1 < ALL + 1
+    assert len(result.journal.read_text().splitlines()) == server.asked + 1 < ALL + 1
 
 
 def test_progress_tells_answers_money_and_mishaps(
@@ -277,7 +271,7 @@ def test_progress_tells_answers_money_and_mishaps(
 ) -> None:
     seen: list[Snapshot] = []
     hold(
-        lambda number, body: answer("no idea"),
+        lambda request: answer("no idea"),
         exam,
         questions,
         folder,
@@ -294,15 +288,12 @@ def test_a_second_run_on_the_same_journal_is_refused(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     async def both() -> list[Result]:
-        slow = InProcess(lambda number, body: Response(chunks=answer("A").chunks, delay_s=0.05))
-        first = asyncio.create_task(
-            hold_session([seat()], exam, questions, RULES, folder=folder, transport={"ours": slow})
-        )
-        await asyncio.sleep(0.02)
-        second = await hold_session(
-            [seat()], exam, questions, RULES, folder=folder, transport={"ours": slow}, resume=True
-        )
-        return [*second, *await first]
+        async with on_socket(answer("A", delay_s=0.05)) as server:
+            who = [seat(server.url)]
+            first = asyncio.create_task(hold_session(who, exam, questions, RULES, folder=folder))
+            await asyncio.sleep(0.02)
+            second = await hold_session(who, exam, questions, RULES, folder=folder, resume=True)
+            return [*second, *await first]
 
     second, first = asyncio.run(both())
     assert "another run writes it now" in second.error
@@ -317,9 +308,9 @@ def test_keys_stay_out_of_errors_and_journals(
         candidate=Candidate(name="ours"),
         endpoint=Endpoint(base_url="http://test/v1", model="ours", api_key=key),
     )
-    server = InProcess(knows(bool))
+    server = on_socket(knows(bool))
     result = hold(server, exam, questions, folder, who=who)
-    assert server.headers[0]["authorization"] == f"Bearer {key}"
-    refused = hold(lambda number, body: Response(status=401), exam, questions, folder / "refused", who=who)
+    assert server.requests[0].headers["authorization"] == f"Bearer {key}"
+    refused = hold(lambda request: Answer(status=401), exam, questions, folder / "refused", who=who)
     for text in (result.journal.read_text(), repr(result), refused.error, repr(who)):
         assert key not in text

@@ -156,7 +156,7 @@ def run(
 
     from modelsat.capability.aptitude import AptitudeTest
     from modelsat.exam.budget import Budget
-    from modelsat.exam.client import Patience
+    from modelsat.exam.client import RetryPolicy
     from modelsat.exam.session import Rules
 
     exam = AptitudeTest.find(blueprint)
@@ -171,7 +171,7 @@ def run(
         bank=bank,
         width=width,
         concurrency=concurrency,
-        patience=Patience(timeout_s=timeout, attempts=attempts),
+        retries=RetryPolicy(timeout_s=timeout, attempts=attempts),
         skip_refused=skip_refused,
         date=date.today().isoformat(),
     )

@@ -5,16 +5,19 @@ Only where a blueprint's dataset is listed here; the texts of any other come fro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pyarrow.parquet as pq
 
 from modelsat.errors import DataError, MissingExtraError
 from modelsat.types import Instruction
 
-KNOCK_S = 10.0
+REACHABLE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +97,19 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
 
 
 def _require_hub(repository: str) -> None:
-    """Knock once: the hub's client would try for half a minute, and say so all the while."""
-    import httpx
+    """Check that the hub is reachable: its own client would retry for half a minute, and log every attempt."""
     from huggingface_hub.constants import ENDPOINT
 
     try:
-        httpx.head(ENDPOINT, timeout=KNOCK_S)
-    except httpx.HTTPError as error:
-        raise DataError(_not_fetched(repository, error)) from None
+        urlopen(Request(ENDPOINT, method="HEAD"), timeout=REACHABLE_S).close()
+    except HTTPError as error:
+        # Any answer will do.
+        error.close()
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise DataError(
+            _not_fetched(repository, reason if isinstance(reason, Exception) else error)
+        ) from None
 
 
 def read_hub_file(path: Path, dataset: HubDataset) -> list[Instruction]:

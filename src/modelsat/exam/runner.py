@@ -13,7 +13,7 @@ from typing import Any
 
 from modelsat.errors import EndpointError
 from modelsat.exam.budget import Budget, Prices, estimated_tokens
-from modelsat.exam.client import Client, NoAnswerError
+from modelsat.exam.client import ExamClient, NoAnswerError
 from modelsat.exam.endpoint import Reply
 from modelsat.exam.journal import Entry, Journal
 from modelsat.exam.plan import Ask, Plan
@@ -123,7 +123,7 @@ class Sitting:
 
     async def run(
         self,
-        client: Client,
+        client: ExamClient,
         budget: Budget,
         *,
         concurrency: int = 16,
@@ -188,7 +188,7 @@ class Sitting:
             asked=len(self.grades) - before,
         )
 
-    async def _ask(self, ask: Ask, client: Client, budget: Budget) -> bool:
+    async def _ask(self, ask: Ask, client: ExamClient, budget: Budget) -> bool:
         """Ask one question; False where the budget has no room for it."""
         body = self.prompting.body(ask.question, ask.rotation)
         prompt = self.prompting.prompt(ask.question, ask.rotation) if self.prices.known else ""

@@ -1,18 +1,18 @@
 """An exam session: one candidate or several sit the same exam at the same time."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_name
 from modelsat.capability.run import ExamRun
+from modelsat.endpoints.client import EndpointClient
 from modelsat.errors import EndpointError, ModelSatError
 from modelsat.exam.adaptive import AdaptivePlan, ItemBank
 from modelsat.exam.budget import Budget, Prices
-from modelsat.exam.client import Client, Patience
+from modelsat.exam.client import ExamClient, RetryPolicy
 from modelsat.exam.endpoint import Endpoint
 from modelsat.exam.grading import make_profile, make_run
 from modelsat.exam.journal import Journal
@@ -21,9 +21,6 @@ from modelsat.exam.prompts import Prompting
 from modelsat.exam.questions import Question
 from modelsat.exam.runner import Ending, Progress, Sitting
 from modelsat.types import Candidate, CapabilityProfile
-
-if TYPE_CHECKING:
-    import httpx
 
 ADAPTIVE_WIDTH = 0.15
 
@@ -46,7 +43,7 @@ class Rules:
         bank: What is known of the items; with it the exam is adaptive.
         width: Half-width of a task's 95% interval at which an adaptive exam leaves it.
         concurrency: Questions under way at once, per candidate.
-        patience: How long an endpoint is waited for.
+        retries: How long an endpoint is waited for.
         skip_refused: Count a question that the endpoint refuses as wrong, instead of ending.
         date: ISO date, for the cards.
     """
@@ -56,7 +53,7 @@ class Rules:
     bank: ItemBank | None = None
     width: float = ADAPTIVE_WIDTH
     concurrency: int = 16
-    patience: Patience = field(default_factory=Patience)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
     skip_refused: bool = False
     date: str = ""
 
@@ -107,7 +104,6 @@ async def hold_session(
     left_out: int = 0,
     progress: Progress | None = None,
     stop: asyncio.Event | None = None,
-    transport: "Mapping[str, httpx.AsyncBaseTransport] | None" = None,
 ) -> list[Result]:
     """Let every candidate sit the exam. One that fails does not disturb the others.
 
@@ -122,7 +118,6 @@ async def hold_session(
         left_out: Questions that are not asked since their kind is not graded here; for the cards.
         progress: Told how far each is.
         stop: Set it to ask nothing more.
-        transport: What carries a candidate's requests, by its name; the network by default.
 
     Returns:
         One result per seat, in order.
@@ -139,26 +134,27 @@ async def hold_session(
     try:
         for sitting in sittings:
             sitting.recall(shared)
-        return list(
-            await asyncio.gather(
-                *(
-                    _sit(
-                        seat,
-                        sitting,
-                        exam,
-                        rules,
-                        shared,
-                        left_out=left_out,
-                        progress=progress,
-                        stop=stop,
-                        transport=(transport or {}).get(seat.candidate.name),
+        async with EndpointClient() as connections:
+            return list(
+                await asyncio.gather(
+                    *(
+                        _sit(
+                            seat,
+                            sitting,
+                            exam,
+                            rules,
+                            shared,
+                            left_out=left_out,
+                            progress=progress,
+                            stop=stop,
+                            connections=connections,
+                        )
+                        if isinstance(sitting, Sitting)
+                        else _failed(seat, journal_path(folder, seat.candidate.name), sitting)
+                        for seat, sitting in opened
                     )
-                    if isinstance(sitting, Sitting)
-                    else _failed(seat, journal_path(folder, seat.candidate.name), sitting)
-                    for seat, sitting in opened
                 )
             )
-        )
     finally:
         for sitting in sittings:
             sitting.journal.close()
@@ -208,16 +204,15 @@ async def _sit(
     left_out: int,
     progress: Progress | None,
     stop: asyncio.Event | None,
-    transport: "httpx.AsyncBaseTransport | None",
+    connections: EndpointClient,
 ) -> Result:
     journal = sitting.journal.path
     resumed = sitting.journal.resumed
-    client = Client(seat.endpoint, patience=rules.patience, transport=transport)
+    client = ExamClient(seat.endpoint, connections, retries=rules.retries)
     try:
-        async with client:
-            ending = await sitting.run(
-                client, budget, concurrency=rules.concurrency, progress=progress, stop=stop
-            )
+        ending = await sitting.run(
+            client, budget, concurrency=rules.concurrency, progress=progress, stop=stop
+        )
         if ending.reason == "stopped":
             return Result(seat=seat, journal=journal, resumed=resumed, ending=ending)
         if ending.reason and not sitting.grades:

@@ -1,6 +1,6 @@
 """How much of an endpoint's speed an exam uses: against a bare loop of requests, and against the ideal.
 
-Both against a stand-in endpoint in a process of its own, journal on. Ratios within one run; runs take turns, so that a
+Both against a fake endpoint in a process of its own, journal on. Ratios within one run; runs take turns, so that a
 machine that slows down slows both.
 """
 
@@ -13,14 +13,14 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
+import aiohttp
 
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.exam.endpoint import Endpoint
 from modelsat.exam.prompts import Prompting
 from modelsat.exam.questions import Question
 from modelsat.exam.session import Rules, Seat, hold_session
-from modelsat.exam.stand_in import running
+from modelsat.testing import FakeEndpoint
 from modelsat.types import Candidate, Instruction
 
 Progress = Callable[[int, int], None]
@@ -81,7 +81,10 @@ def measure_throughput(
     bare: list[float] = []
     ours: list[float] = []
     slow: list[float] = []
-    with running() as quick, running(latency_s=LATENCY_S) as slow_url:
+    with (
+        FakeEndpoint.process("--text", "A") as quick,
+        FakeEndpoint.process("--text", "A", "--delay", str(LATENCY_S)) as slow_url,
+    ):
         for repeat in range(repeats):
             bare.append(asyncio.run(_bare(quick, asked)))
             ours.append(_exam_seconds(quick, exam, asked, BARE_CONCURRENCY))
@@ -92,7 +95,7 @@ def measure_throughput(
     ideal_s = -(-questions // IDEAL_CONCURRENCY) * LATENCY_S
     return (
         Throughput(
-            name="against a bare httpx loop, no latency",
+            name="against a bare aiohttp loop, no latency",
             rate=questions / median(ours),
             reference=questions / median(bare),
             bar=BARE_BAR,
@@ -114,13 +117,12 @@ async def _bare(base_url: str, questions: Sequence[Question]) -> float:
     """Seconds of the plainest loop that asks the same: no limits, no retries, no journal."""
     endpoint, prompting = Endpoint(base_url=base_url, model="stand-in"), Prompting()
     waiting = [{"model": "stand-in", **prompting.body(question)} for question in questions]
-    limits = httpx.Limits(max_connections=BARE_CONCURRENCY, max_keepalive_connections=BARE_CONCURRENCY)
-    async with httpx.AsyncClient(limits=limits, timeout=120.0) as client:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120.0)) as client:
 
         async def work() -> None:
             while waiting:
-                response = await client.post(endpoint.url, json=waiting.pop())
-                assert response.json()["choices"]
+                async with client.post(endpoint.url, json=waiting.pop()) as response:
+                    assert (await response.json())["choices"]
 
         started = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(BARE_CONCURRENCY)))
