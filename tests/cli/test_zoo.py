@@ -61,6 +61,21 @@ def test_a_candidate_is_added_replaced_and_removed(card: Path, tmp_path: Path) -
     assert card.exists()
 
 
+def test_an_answers_length_and_modalities_are_given_and_checked(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo.toml"
+    add = ["add", "ours", "--card", str(card), "--zoo", str(zoo)]
+    refused = runner.invoke(app, [*add, "--modality", "images"])
+    assert refused.exit_code == 1
+    assert "'images'" in refused.stderr
+    assert "'text', 'image', 'audio', 'video' or 'file'" in refused.stderr
+    assert not zoo.exists()
+    given = runner.invoke(app, [*add, "--output-tokens", "350", "--modality", "text", "--modality", "image"])
+    assert given.exit_code == 0
+    loaded = ModelZoo.load(zoo)
+    assert (loaded["ours"].output_tokens, loaded["ours"].modalities) == (350.0, ("text", "image"))
+    assert loaded.profile("ours").mean_output_tokens == 350.0
+
+
 def test_a_new_zoo_may_begin_with_the_shipped_candidates(card: Path, tmp_path: Path) -> None:
     zoo = tmp_path / "mine" / "zoo.toml"
     add = ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--with-shipped"]
@@ -77,7 +92,7 @@ def test_a_bad_card_or_price_leaves_no_file(card: Path, tmp_path: Path) -> None:
     bad_price = runner.invoke(
         app, ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--input-price", "-1"]
     )
-    assert "input_price is -1.0" in bad_price.stderr
+    assert "'input_price' is -1.0" in bad_price.stderr
     assert not zoo.exists()
 
 

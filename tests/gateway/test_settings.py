@@ -98,7 +98,7 @@ def test_a_zoo_must_be_servable() -> None:
     with pytest.raises(DataError, match="no candidate of the zoo has an endpoint"):
         make_serving_state(zoo(candidate("a", endpoint=None)), settings, {})
     with pytest.raises(DataError, match="names of that form ask the gateway to route"):
-        make_serving_state(zoo(candidate("auto:best")), settings, {})
+        make_serving_state(zoo(candidate("auto:best", endpoint="http://test/v1")), settings, {})
     with pytest.raises(DataError, match="shadow: 'b' is no candidate with an endpoint; choose of a"):
         make_serving_state(
             zoo(candidate("a"), candidate("b", endpoint=None)), GatewaySettings(shadow="b"), {}

@@ -22,9 +22,11 @@ class Member:
     runs: Mapping[str, ExamRun] = field(default_factory=dict)
 
     def scored_profile(self) -> CapabilityProfile:
-        """The profile as a router reads it: under the candidate's name, with the expert notes of both."""
+        """The profile as a router reads it: under the candidate's name, with the zoo's notes and answer length."""
         name, notes = self.candidate.name, (self.profile.notes, self.candidate.notes)
         joined = " ".join(dict.fromkeys(part.strip() for part in notes if part.strip()))
-        if self.profile.candidate == name and self.profile.notes == joined:
-            return self.profile
-        return replace(self.profile, candidate=name, notes=joined)
+        length = self.candidate.output_tokens
+        if length is None:
+            length = self.profile.mean_output_tokens
+        made = replace(self.profile, candidate=name, notes=joined, mean_output_tokens=length)
+        return self.profile if made == self.profile else made

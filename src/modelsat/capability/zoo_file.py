@@ -4,64 +4,46 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tomlkit.items import AoT, Table
 
 from modelsat.capability.card import card_name, read_card, read_sat_card, write_card
-from modelsat.capability.endpoint import check_endpoint
 from modelsat.capability.member import Member
 from modelsat.capability.profile import join_exams
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_text, write_text
 from modelsat.types import Candidate
+from modelsat.types.validation import validated
 
 FORMAT = "modelsat-zoo/1"
 CARDS = "cards"
+# What an exam on an endpoint knows of a candidate.
+_REGISTERED = ("endpoint", "model", "api_key_env", "input_price", "output_price")
 
 _HEADER = re.compile(r"^\s*\[\[\s*candidate\s*\]\]", flags=re.MULTILINE)
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class _CandidateEntry(BaseModel):
-    """One `[[candidate]]` of the file, its card perhaps still to be made."""
+@validated(lambda values: f"entry {values.get('name', '')}")
+class _Entry(Candidate):
+    """One `[[candidate]]` of the file: a candidate and its cards, perhaps still to be made."""
 
-    model_config = ConfigDict(extra="forbid")
-    name: _Text
     card: _Text | None = None
     more_cards: tuple[_Text, ...] = ()
-    endpoint: _Text | None = None
-    model: _Text | None = None
-    api_key_env: _Text | None = None
-    api_key_file: _Text | None = None
-    input_price: _Price | None = None
-    output_price: _Price | None = None
-    context_window: Annotated[int, Field(gt=0, strict=True)] | None = None
-    modalities: Annotated[tuple[_Text, ...], Field(min_length=1)] = ("text",)
-    tools: Annotated[bool, Field(strict=True)] | None = None
-    tags: tuple[_Text, ...] = ()
-    notes: str = ""
 
-    def to_candidate(self, folder: Path) -> Candidate:
-        candidate = Candidate(**self.model_dump(exclude={"card", "more_cards", "api_key_file"}))
+    def candidate(self, folder: Path) -> Candidate:
+        values = {name: getattr(self, name) for name in _FIELDS}
         if self.api_key_file is not None:
-            candidate = replace(candidate, api_key_file=str(folder / self.api_key_file))
-        check_endpoint(candidate)
-        return candidate
+            values["api_key_file"] = str(folder / self.api_key_file)
+        return Candidate(**values)
 
 
-class _Entry(_CandidateEntry):
-    """One `[[candidate]]` that can be routed to."""
-
-    card: _Text
-
-
-_Form = TypeVar("_Form", bound=_CandidateEntry)
+_FIELDS = {field.name: field.default for field in fields(Candidate)}
 
 
 def read_candidates(path: Path) -> list[Candidate]:
@@ -70,7 +52,7 @@ def read_candidates(path: Path) -> list[Candidate]:
     Raises:
         DataError: The file is malformed; names file, line and entry.
     """
-    return [form.to_candidate(path.parent) for form, _ in _forms(path, _CandidateEntry)]
+    return [entry.candidate(path.parent) for entry, _ in _read_entries(path)]
 
 
 def read_zoo(path: Path) -> list[Member]:
@@ -80,12 +62,14 @@ def read_zoo(path: Path) -> list[Member]:
         DataError: The file or a card is malformed; names file, line and entry.
     """
     members: list[Member] = []
-    for form, where in _forms(path, _Entry):
+    for entry, where in _read_entries(path):
+        if entry.card is None:
+            raise DataError(f"{where}: field 'card' is missing; name its capability card.")
         try:
-            cards = [read_sat_card(path.parent / name) for name in (form.card, *form.more_cards)]
+            cards = [read_sat_card(path.parent / name) for name in (entry.card, *entry.more_cards)]
             profile = join_exams([card for card, _ in cards])
             runs = {card.exam: run for card, run in cards if run is not None}
-            members.append(Member(form.to_candidate(path.parent), profile, runs))
+            members.append(Member(entry.candidate(path.parent), profile, runs))
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
     return members
@@ -119,7 +103,6 @@ def add_entry(path: Path, candidate: Candidate, *cards: Path) -> None:
     """
     for card in cards:
         read_card(card)
-    check_endpoint(candidate)
     document = _document(path) if path.exists() else _new_document()
     table = _table(candidate, [_relative(card, path) for card in cards])
     array = _array(document, path)
@@ -154,11 +137,7 @@ def register(path: Path, candidate: Candidate, card: Path) -> None:
         return
     updates = {
         **_card_names(array[at], _relative(card, path), exam, path.parent),
-        "endpoint": candidate.endpoint,
-        "model": candidate.model,
-        "api_key_env": candidate.api_key_env,
-        "input_price": candidate.input_price,
-        "output_price": candidate.output_price,
+        **{name: getattr(candidate, name) for name in _REGISTERED},
     }
     for key, value in updates.items():
         if value is not None and array[at].get(key) != value:
@@ -190,7 +169,7 @@ def remove_entry(path: Path, name: str) -> None:
     write_text(path, tomlkit.dumps(document))
 
 
-def _forms(path: Path, form: type[_Form]) -> Iterator[tuple[_Form, str]]:
+def _read_entries(path: Path) -> Iterator[tuple[_Entry, str]]:
     """Every entry of the file, checked, with its place for errors."""
     text = read_text(path)
     entries = _entries(text, path)
@@ -203,7 +182,7 @@ def _forms(path: Path, form: type[_Form]) -> Iterator[tuple[_Form, str]]:
         where = (
             f"{place}: candidate {name!r}" if isinstance(name, str) else f"{place}: candidate {number + 1}"
         )
-        checked = parse_object(entry, form, where)
+        checked = parse_object(entry, _Entry, where)
         if checked.name in names:
             raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
         names.add(checked.name)
@@ -268,25 +247,15 @@ def _listed(array: AoT) -> str:
 
 def _table(candidate: Candidate, cards: Sequence[str]) -> Table:
     table = tomlkit.table()
-    values = {
-        "name": candidate.name,
-        "card": cards[0],
-        "more_cards": list(cards[1:]) or None,
-        "endpoint": candidate.endpoint,
-        "model": candidate.model,
-        "api_key_env": candidate.api_key_env,
-        "api_key_file": candidate.api_key_file,
-        "input_price": candidate.input_price,
-        "output_price": candidate.output_price,
-        "context_window": candidate.context_window,
-        "modalities": None if candidate.modalities == ("text",) else list(candidate.modalities),
-        "tools": candidate.tools,
-        "tags": list(candidate.tags) or None,
-        "notes": candidate.notes or None,
-    }
+    values: dict[str, Any] = {"name": candidate.name, "card": cards[0]}
+    if len(cards) > 1:
+        values["more_cards"] = list(cards[1:])
+    for name, default in _FIELDS.items():
+        value = getattr(candidate, name)
+        if value != default:
+            values[name] = list(value) if isinstance(value, tuple) else value
     for key, value in values.items():
-        if value is not None:
-            table.add(key, value)
+        table.add(key, value)
     table.add(tomlkit.nl())
     return table
 

@@ -1,5 +1,6 @@
 """`modelsat zoo`: who can be chosen, and what each can do."""
 
+from dataclasses import asdict
 from datetime import date as date_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,9 +103,9 @@ def show(name: NameArgument, zoo: ZooOption = None, as_json: JsonOption = False)
         )
         return
     fields = [
-        (key, ", ".join(value) if isinstance(value, list) else value)
+        (key, ", ".join(value) if isinstance(value, tuple) else value)
         for key, value in candidate_object(candidate, profile).items()
-        if value not in (None, "", []) and key not in ("level", "shots")
+        if value not in (None, "", ()) and key not in ("level", "shots")
     ]
     print_table(["field", "value"], fields)
     for sat in profile.exams:
@@ -140,12 +141,22 @@ def add(
     output_price: Annotated[
         float | None, typer.Option(help="Money per million output tokens.", show_default=False)
     ] = None,
+    output_tokens: Annotated[
+        float | None,
+        typer.Option(
+            help="Mean tokens of its answers, for the price; by default its card's.", show_default=False
+        ),
+    ] = None,
     context_window: Annotated[
         int | None, typer.Option(help="Tokens that fit, in and out together.", show_default=False)
     ] = None,
     modality: Annotated[
         list[str] | None,
-        typer.Option("--modality", help="What it accepts (default: text); repeat.", show_default=False),
+        typer.Option(
+            "--modality",
+            help="What it accepts: text (the default), image, audio, video, file; repeat.",
+            show_default=False,
+        ),
     ] = None,
     tools: Annotated[
         bool | None,
@@ -179,8 +190,9 @@ def add(
         api_key_file=api_key_file,
         input_price=input_price,
         output_price=output_price,
+        output_tokens=output_tokens,
         context_window=context_window,
-        modalities=tuple(modality or ("text",)),
+        modalities=tuple(modality or ("text",)),  # type: ignore[arg-type]
         tools=tools,
         tags=tuple(tag or ()),
         notes=notes,
@@ -218,20 +230,9 @@ def is_stale(date: str, days: int, today: date_type | None = None) -> bool:
 def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> dict[str, Any]:
     """A candidate and the summary of its profile, for `--json`."""
     return {
-        "name": candidate.name,
+        **asdict(candidate),
         "level": round(profile.level, 4),
         "shots": sum(result.shots for result in profile.results),
-        "endpoint": candidate.endpoint,
-        "model": candidate.model,
-        "api_key_env": candidate.api_key_env,
-        "api_key_file": candidate.api_key_file,
-        "input_price": candidate.input_price,
-        "output_price": candidate.output_price,
-        "context_window": candidate.context_window,
-        "modalities": list(candidate.modalities),
-        "tools": candidate.tools,
-        "tags": list(candidate.tags),
-        "notes": candidate.notes,
         "mean_output_tokens": profile.mean_output_tokens,
         "date": profile.date,
     }

@@ -13,9 +13,9 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from modelsat.capability.endpoint import UNIX
 from modelsat.endpoints.answers import retry_after_s
 from modelsat.errors import EndpointError, MissingExtraError
+from modelsat.types.candidates import UNIX
 
 try:
     import aiohttp

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelsat.capability.endpoint import check_endpoint
 from modelsat.endpoints.answers import error_message, one_line, retry_after_s, token_counts
 from modelsat.endpoints.keys import ApiKeys
 from modelsat.errors import DataError
@@ -43,7 +42,8 @@ class Endpoint:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_endpoint(Candidate(name=self.model, endpoint=self.base_url))
+        # A candidate checks its endpoint.
+        Candidate(name=self.model, endpoint=self.base_url)
 
     @property
     def url(self) -> str:

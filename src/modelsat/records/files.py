@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from modelsat.errors import DataError
+from modelsat.types.validation import describe_faults
 
-Format = TypeVar("Format", bound=BaseModel)
+Format = TypeVar("Format")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -57,33 +58,12 @@ def write_text(path: Path, text: str) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
-def describe_faults(error: ValidationError, limit: int = 3) -> str:
-    """Say in one line which fields are wrong, what was found and what was expected."""
-    faults = []
-    for fault in error.errors(include_url=False)[:limit]:
-        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(
-            "."
-        )
-        if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            faults.append(f"unknown field {field!r}; remove it or correct its spelling")
-        elif fault["type"] == "missing":
-            faults.append(f"field {field!r} is missing")
-        else:
-            found = repr(fault["input"])
-            found = found if len(found) <= 60 else found[:57] + "..."
-            faults.append(
-                f"field {field or '(whole file)'!r} is {found}: {fault['msg'].removeprefix('Value error, ')}"
-            )
-    left = error.error_count() - len(faults)
-    return "; ".join(faults) + (f"; and {left} more." if left else ".")
-
-
 def parse_json(text: str, form: type[Format], where: str) -> Format:
     """Read one JSON object of a known form.
 
     Args:
         text: The JSON text.
-        form: The pydantic model of the file format.
+        form: The pydantic model or dataclass of the file format.
         where: What to call the text in errors, usually its path.
 
     Raises:
@@ -101,7 +81,7 @@ def parse_json(text: str, form: type[Format], where: str) -> Format:
 def parse_object(value: object, form: type[Format], where: str) -> Format:
     """Check an object that was read from JSON or TOML against its form; see `parse_json`."""
     try:
-        return form.model_validate(value)
+        return TypeAdapter(form).validate_python(value)
     except ValidationError as error:
         raise DataError(f"{where}: {describe_faults(error)}") from None
 

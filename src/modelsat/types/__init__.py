@@ -1,7 +1,7 @@
 """The domain words, as frozen data.
 
-This package knows numpy and the standard library only: no files, no torch, no network. Everything here is checked on
-construction, so that a value that exists is a value in range.
+This package knows numpy, pydantic and the standard library only: no files, no torch, no network. Everything here is
+checked on construction, so that a value that exists is a value in range.
 """
 
 from modelsat.types.candidates import Candidate

@@ -1,50 +1,80 @@
-"""Who can be asked."""
+"""Models that can be routed to."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
-from modelsat.errors import DataError
-from modelsat.types.ranges import require_not_negative
+from pydantic import Field
+
+from modelsat.types.validation import validated
+
+Modality = Literal["text", "image", "audio", "video", "file"]
+UNIX = "http+unix"
+_Text = Annotated[str, Field(min_length=1)]
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Tokens = Annotated[int, Field(gt=0, strict=True)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@validated(lambda values: f"candidate {values.get('name', '')}")
 class Candidate:
-    """A model that can be routed to.
+    """A model that can be routed to; its fields are those of an entry in a zoo file.
 
     Attributes:
         name: Unique within a zoo.
-        endpoint: Base URL of its OpenAI-compatible API, if it can be called.
+        endpoint: Base URL of its OpenAI-compatible API, if it can be called; without credentials.
         model: Name of the model at that endpoint (default: `name`).
         api_key_env: Environment variable that holds the endpoint's key; never the key itself.
         api_key_file: File that holds the endpoint's key, for keys that are mounted or change while running.
         input_price: Money per million input tokens; None where unknown.
         output_price: Money per million output tokens; None where unknown.
+        output_tokens: Mean tokens of an answer; None to take its card's.
         context_window: Tokens that fit, input and output together; None where unknown.
-        modalities: What it accepts, e.g. ("text", "image").
+        modalities: What it accepts.
         tools: Whether it calls tools; None where unknown.
         tags: Free labels to filter by, e.g. ("open-weights", "eu-only").
         notes: Expert notes, in words; they join the capability representation.
+
+    Raises:
+        DataError: A value is out of range, the endpoint is not a base URL or holds a password, or there are two places
+            for its key.
     """
 
-    name: str
-    endpoint: str | None = None
-    model: str | None = None
-    api_key_env: str | None = None
-    api_key_file: str | None = None
-    input_price: float | None = None
-    output_price: float | None = None
-    context_window: int | None = None
-    modalities: tuple[str, ...] = ("text",)
-    tools: bool | None = None
-    tags: tuple[str, ...] = ()
+    name: _Text
+    endpoint: _Text | None = None
+    model: _Text | None = None
+    api_key_env: _Text | None = None
+    api_key_file: _Text | None = None
+    input_price: _Price | None = None
+    output_price: _Price | None = None
+    output_tokens: _Price | None = None
+    context_window: _Tokens | None = None
+    modalities: Annotated[tuple[Modality, ...], Field(min_length=1)] = ("text",)
+    tools: Annotated[bool, Field(strict=True)] | None = None
+    tags: tuple[_Text, ...] = ()
     notes: str = ""
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise DataError("a candidate's name is empty; give each candidate a unique name.")
-        owner = f"candidate {self.name}"
-        require_not_negative(owner, "input_price", self.input_price)
-        require_not_negative(owner, "output_price", self.output_price)
-        if self.context_window is not None and self.context_window <= 0:
-            raise DataError(
-                f"{owner}: context_window is {self.context_window}; expected a positive number of tokens."
-            )
+            raise ValueError("its name is empty; give each candidate a unique name")
+        if self.api_key_env is not None and self.api_key_file is not None:
+            raise ValueError("has both api_key_env and api_key_file; keep one of them")
+        if self.endpoint is not None:
+            _check_base_url(self.endpoint)
+
+
+def _check_base_url(endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # The socket's path stands where a host would, with %2F for each slash.
+        valid |= parts.scheme == UNIX and unquote(parts.netloc).startswith("/")
+    except ValueError:
+        valid = False
+    # An address that may hold a password is not repeated.
+    if "@" in endpoint:
+        raise ValueError(
+            "its endpoint holds a user or password; remove them and name api_key_env or api_key_file"
+        )
+    if not valid or "?" in endpoint or "#" in endpoint:
+        raise ValueError(
+            f"endpoint is {endpoint!r}; expected a base URL such as https://llm.example/v1, without ? and #"
+        )
