@@ -23,6 +23,8 @@ INSTRUCTIONS = [Instruction(id=str(at), text=f"question {at} " * (at + 1)) for a
 class Counting:
     """An engine that counts what it reads."""
 
+    runtime = "counting"
+
     def __init__(self, scorer: ExamAttentionScorer) -> None:
         self.asked: list[list[str]] = []
         self._reader = scorer.encoder

@@ -122,6 +122,23 @@ def test_a_file_is_routed_and_bad_lines_are_skipped_on_demand(zoo: Path, tmp_pat
     assert [json.loads(line)["line"] for line in target.read_text(encoding="utf-8").splitlines()] == [1, 3]
 
 
+def test_stale_decisions_are_refused_and_redone_on_demand(zoo: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('"one"\n"two"\n', encoding="utf-8")
+    arguments = ["route", "--zoo", str(zoo), "--input", str(source), "--output", str(target)]
+    assert runner.invoke(app, arguments).exit_code == 0
+    source.write_text('"one"\n"2"\n', encoding="utf-8")
+    stopped = runner.invoke(app, arguments)
+    assert stopped.exit_code == 1
+    assert stopped.stderr.splitlines()[-1] == (
+        f"error: {target}: belongs to another run: 1 line (2) of another text or other images; redo them "
+        "with --redo-changed, or name another output."
+    )
+    done = runner.invoke(app, [*arguments, "--redo-changed"])
+    assert done.exit_code == 0
+    assert "2 decisions (1 routed by an earlier run)" in done.stderr
+
+
 def test_the_demo_fits_in_100_columns(zoo: Path) -> None:
     result = runner.invoke(app, ["demo", "--zoo", str(zoo)])
     assert result.exit_code == 0

@@ -189,9 +189,7 @@ def _cached(scorer: Scorer, folder: Path, cache: Path | None, embeddings: RowCac
 
 
 def _engine_of(scorer: Scorer) -> str:
-    if not isinstance(scorer, TwoPhaseScorer):
-        return type(scorer).__name__
-    return f"{type(scorer.encoder).__name__} {getattr(scorer.encoder, 'precision', 'fp32')}"
+    return scorer.encoder.runtime if isinstance(scorer, TwoPhaseScorer) else type(scorer).__name__
 
 
 def _one_by_one(scorer: Scorer, encoder: str) -> Callable[[Sequence[str]], FloatArray]:

@@ -1,5 +1,6 @@
 """The model zoo: who can be chosen now, and what each has shown it can do."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -68,6 +69,15 @@ class ModelZoo:
             DataError: There is no such candidate.
         """
         return self._member(name).runs
+
+    @property
+    def identity(self) -> str:
+        """Short hash over all that a choice depends on: names, prices, windows, modalities and cards, in any order."""
+        rows = sorted(
+            repr((one.name, one.input_price, one.output_price, one.context_window, one.modalities, profile))
+            for one, profile in zip(self.candidates, self.profiles, strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     def __getitem__(self, name: str) -> Candidate:
         return self._member(name).candidate

@@ -11,6 +11,7 @@ from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
+    from modelsat.routing.batch import BatchReport
     from modelsat.routing.router import Router
     from modelsat.types import Instruction, RoutingDecision
 
@@ -53,6 +54,12 @@ def route(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave malformed lines of --input out.")
     ] = False,
+    redo_changed: Annotated[
+        bool,
+        typer.Option(
+            "--redo-changed", help="Route again where text, router, zoo or policy differ from --output's."
+        ),
+    ] = False,
 ) -> None:
     """Choose a candidate for an instruction, a chat, or a file of them."""
     if (source is None) != (target is None):
@@ -60,14 +67,21 @@ def route(
     if source is not None and target is not None:
         if text is not None:
             raise DataError("give either a text or --input, not both.")
-        _route_file(
-            load_router(router, zoo, candidates, policy),
-            source,
-            target,
-            skip_bad=skip_bad,
-            top=top,
-            explain=explain,
-        )
+        from modelsat.routing.batch import route_file
+
+        loaded = load_router(router, zoo, candidates, policy)
+        with progress("Routing") as advance:
+            report = route_file(
+                loaded,
+                source,
+                target,
+                skip_bad=skip_bad,
+                redo_changed=redo_changed,
+                top=top,
+                explain=explain,
+                progress=advance,
+            )
+        _say_routed(report, target)
         return
     # Read before the weights are: a mistake is told at once.
     instruction = read_request(text)
@@ -132,15 +146,7 @@ def print_decision(decision: "RoutingDecision", *, top: int, explain: bool) -> N
             typer.echo(f"- {reason}")
 
 
-def _route_file(
-    router: "Router", source: Path, target: Path, *, skip_bad: bool, top: int, explain: bool
-) -> None:
-    from modelsat.routing.batch import route_file
-
-    with progress("Routing") as advance:
-        report = route_file(
-            router, source, target, skip_bad=skip_bad, top=top, explain=explain, progress=advance
-        )
+def _say_routed(report: "BatchReport", target: Path) -> None:
     if report.skipped:
         say(f"skipped {len(report.skipped)} malformed line(s): {', '.join(map(str, report.skipped))}")
     earlier = f" ({report.resumed} routed by an earlier run)" if report.resumed else ""

@@ -101,6 +101,8 @@ class TorchInstructionEncoder:
         tokens: Token budget of an instruction.
     """
 
+    runtime = "torch"
+
     def __init__(self, backbone: Backbone, *, embed: Embed, text_size: int, tokens: int) -> None:
         self.backbone = backbone.eval()
         self.embed = embed

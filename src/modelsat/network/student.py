@@ -117,6 +117,8 @@ class StudentInstructionEncoder:
         tokens: Token budget of an instruction.
     """
 
+    runtime = "torch"
+
     def __init__(
         self,
         encoder: TruncatedEncoder,

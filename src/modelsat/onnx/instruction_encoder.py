@@ -71,7 +71,7 @@ class OnnxInstructionEncoder:
         threads: int | None = None,
     ) -> None:
         threads = threads or usable_cores()
-        self.precision = precision
+        self.runtime = f"onnx-{precision}"
         self._decoder = open_session(folder / DECODER_FILE, threads)
         # A fifth of the work, and done beside the backbone's: half of the cores are enough.
         self._sentence = SentenceEncoder(folder, encoder=encoder, threads=max(1, threads // 2))

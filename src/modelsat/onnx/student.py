@@ -41,7 +41,7 @@ class OnnxStudentEncoder:
         precision: Precision,
         threads: int | None = None,
     ) -> None:
-        self.precision = precision
+        self.runtime = f"onnx-{precision}"
         self._folder, self._encoder = folder, encoder
         self._threads = threads or usable_cores()
         self._session = open_session(folder / STUDENT_FILE, self._threads)

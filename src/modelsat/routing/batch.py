@@ -1,11 +1,13 @@
 """Routing a file: one request per line in, one decision per line out, in order, and resumable.
 
-A decision's line holds the number of the request's line, so that a run that was killed goes on where its
-output ends.
+A decision's line holds the number of the request's line, so that a run that was killed goes on where its output ends,
+and hashes of all that the decision depends on, so that it goes on with nothing stale.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from modelsat.errors import DataError
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.requests import looks_like_messages, to_instruction
 from modelsat.routing.router import BATCH_SIZE, Router
+from modelsat.routing.scorer import identity_of
 from modelsat.types import Instruction, RoutingDecision
 
 Progress = Callable[[int, int], None]
@@ -42,6 +45,7 @@ def route_file(
     *,
     policy: RoutingPolicy | None = None,
     skip_bad: bool = False,
+    redo_changed: bool = False,
     top: int | None = None,
     explain: bool = False,
     batch_size: int = BATCH_SIZE,
@@ -53,16 +57,20 @@ def route_file(
         router: Routes.
         source: One request per line: an object with `text` or `messages` (and `id`), a JSON string, or a list
             of messages.
-        target: One decision per line; continued where it exists.
+        target: One decision per line, with hashes of what it depends on; continued where it exists.
         policy: What to prefer; the router's own by default.
         skip_bad: Leave malformed lines out instead of stopping before anything is routed.
+        redo_changed: Route those requests anew whose decisions in `target` were made of another text, or by another
+            router, zoo or policy; the others keep theirs. A redo that is interrupted leaves `target` as it was, and
+            is resumed like any other run.
         top: How many candidates of the ranking to write; all by default.
         explain: Write reasons and tasks too.
         batch_size: Requests routed, and lines written, together.
         progress: Called with (requests done, requests in all).
 
     Raises:
-        DataError: Malformed lines (numbered) without `skip_bad`, or an output that belongs to another run.
+        DataError: Malformed lines (numbered) without `skip_bad`, or decisions in `target` that do
+            not hold for this run and `redo_changed` is off; says how many, and what differs.
     """
     if source.resolve() == target.resolve():
         raise DataError(f"{target}: output and input are the same file; name another output.")
@@ -75,25 +83,50 @@ def route_file(
             f"{source}: {len(faults)} malformed line(s): {named}{more}. "
             "Mend them, or leave them out with --skip-bad."
         )
-    done = _repair(target, lines, router, preferred)
-    waiting = [(number, request) for number, request in lines.items() if number > done]
+    stamps = _stamps(router, lines, preferred)
+    held = _read_decisions(target, stamps)
+    if held.faults and not redo_changed:
+        listed = ", ".join(f"{_lines(found)} {fault}" for fault, found in held.faults.items())
+        raise DataError(
+            f"{target}: belongs to another run: {listed}; redo them with --redo-changed, or name another output."
+        )
+    # An output that is as it should be grows at its end. What is redone waits beside it until all of it is there.
+    redone = target.with_name(f"{target.name}.redo")
+    growing = redone if held.faults else target
+    kept = _read_decisions(redone, stamps) if held.faults else held
+    waiting = [number for number in lines if number not in held.places and number not in kept.places]
     resumed = len(lines) - len(waiting)
     target.parent.mkdir(parents=True, exist_ok=True)
     if progress:
         progress(resumed, len(lines))
-    with target.open("a", encoding="utf-8", newline="\n") as output:
+    with growing.open("ab") as output:
+        output.truncate(kept.size)
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
-            decisions = router.route_many(
-                [request for _, request in batch], policy=preferred, batch_size=batch_size
-            )
-            for (number, _), decision in zip(batch, decisions, strict=True):
-                row = {"line": number, **decision_row(decision, top=top, explain=explain)}
-                output.write(json.dumps(row, ensure_ascii=False) + "\n")
+            requests = [lines[number] for number in batch]
+            decisions = router.route_many(requests, policy=preferred, batch_size=batch_size)
+            for number, decision in zip(batch, decisions, strict=True):
+                row = decision_row(decision, top=top, explain=explain)
+                row = {"line": number, **row, **stamps[number]}
+                output.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
             output.flush()
             if progress:
                 progress(resumed + start + len(batch), len(lines))
+    if held.faults:
+        _merge(target, held, redone, _read_decisions(redone, stamps), lines)
+    redone.unlink(missing_ok=True)
     return BatchReport(routed=len(waiting), resumed=resumed, skipped=tuple(faults))
+
+
+def _stamps(
+    router: Router, requests: Mapping[int, Instruction], policy: RoutingPolicy
+) -> dict[int, dict[str, str]]:
+    """What each decision depends on, as its line says it, by the number of the request's line."""
+    shared = {"router": identity_of(router.scorer), "zoo": router.zoo.identity, "policy": str(policy)}
+    return {
+        number: {"id": request.id, "request": request_hash(request), **shared}
+        for number, request in requests.items()
+    }
 
 
 def decision_row(
@@ -179,40 +212,100 @@ def request_from_json(value: object) -> Instruction:
     return to_instruction(text, id=request_id)
 
 
-def _repair(target: Path, requests: Mapping[int, Instruction], router: Router, policy: RoutingPolicy) -> int:
-    """Drop the line that a killed run left half written; return the last line that was routed, or 0."""
-    if not target.exists():
-        return 0
-    content = target.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with target.open("r+b") as output:
-            output.truncate(whole)
-    lines = content[:whole].splitlines()
-    if not lines:
-        return 0
-    mend = "remove it, or name another output"
+def request_hash(request: Instruction) -> str:
+    """Short hash over what a request is routed by: its text and its images."""
+    content = json.dumps([request.text, request.images])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decisions:
+    """What a file of decisions holds.
+
+    Attributes:
+        places: Byte offsets of decisions that hold for this run, by the number of the request's line.
+        size: Bytes of its whole lines; a killed run may have left half a line behind them.
+        faults: Why others do not hold, with the numbers of their requests' lines.
+    """
+
+    places: dict[int, int]
+    size: int
+    faults: dict[str, list[int]]
+
+
+def _read_decisions(path: Path, stamps: Mapping[int, Mapping[str, str]]) -> _Decisions:
+    """Compare a file of decisions, which need not exist, with what this run asks.
+
+    Raises:
+        DataError: A line is none of a decision; names it.
+    """
+    places: dict[int, int] = {}
+    faults: dict[str, list[int]] = {}
+    size = last = 0
+    seen = set()
+    if path.exists():
+        with path.open("rb") as file:
+            for row, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                number, found = _read_decision(line, f"{path}:{row}")
+                wrong = _faults(found, stamps.get(number))
+                if not wrong:
+                    places[number] = size
+                for fault in (*wrong, *(["out of order"] if number <= last else [])):
+                    faults.setdefault(fault, []).append(number)
+                seen.add(number)
+                last = max(last, number)
+                size += len(line)
+    skipped = [number for number in stamps if number < last and number not in seen]
+    if skipped:
+        faults["never routed"] = skipped
+    return _Decisions(places=places, size=size, faults=faults)
+
+
+def _merge(target: Path, held: _Decisions, redone: Path, fresh: _Decisions, numbers: Iterable[int]) -> None:
+    """Put what held and what was redone into one file, in the order of the requests, in one step."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        last = json.loads(lines[-1])
-        number, row_id, row_policy = int(last["line"]), last["id"], last["policy"]
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{target}: its last line is not a routing decision; {mend}.") from None
-    _require_same(
-        target, f"line {number}'s id", row_id, requests[number].id if number in requests else None, mend
-    )
-    _require_same(target, "the policy", row_policy, str(policy), mend)
-    unknown = {ranked["candidate"] for ranked in last["ranking"]} - set(_names(router))
-    if unknown:
+        with target.open("rb") as old, redone.open("rb") as new, temporary.open("wb") as merged:
+            for number in numbers:
+                file, decisions = (old, held) if number in held.places else (new, fresh)
+                file.seek(decisions.places[number])
+                merged.write(file.readline())
+            merged.flush()
+            os.fsync(merged.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_decision(line: bytes, where: str) -> tuple[int, dict[str, Any]]:
+    try:
+        found = json.loads(line)
+        return int(found["line"]), found
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise DataError(
-            f"{target}: holds decisions over another zoo (with {', '.join(sorted(unknown))}); {mend}."
-        )
-    return number
+            f"{where}: is not a routing decision; remove the file, or name another output."
+        ) from None
 
 
-def _names(router: Router) -> Sequence[str]:
-    return [candidate.name for candidate in router.zoo.candidates]
+def _faults(found: Mapping[str, Any], stamp: Mapping[str, str] | None) -> list[str]:
+    """Why a decision does not hold for this run, in words; nothing where it does."""
+    if stamp is None:
+        return ["of requests that are gone"]
+    if "request" not in found:
+        return ["without a record of text, router and zoo (written before 0.4.0)"]
+    differs = [name for name, now in stamp.items() if found.get(name) != now]
+    words = {"request": "of another text or other images", "id": "of another id"}
+    return [
+        words.get(name, f"by another {name} ({found.get(name)}, now {stamp[name]})")
+        for name in differs
+        # By default the id is made of the text.
+        if name != "id" or "request" not in differs
+    ]
 
 
-def _require_same(target: Path, what: str, found: object, expected: object, mend: str) -> None:
-    if found != expected:
-        raise DataError(f"{target}: belongs to another run ({what} is {found!r}, not {expected!r}); {mend}.")
+def _lines(numbers: Sequence[int]) -> str:
+    more = ", ..." if len(numbers) > LINES_NAMED else ""
+    listed = ", ".join(map(str, numbers[:LINES_NAMED]))
+    return f"{len(numbers):,} line{'s' * (len(numbers) > 1)} ({listed}{more})"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.errors import DataError
+from modelsat.routing.scorer import identity_of
 from modelsat.scoring.scorer import TwoPhaseScorer, lead
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
@@ -37,6 +38,7 @@ class CascadeScorer:
         self.student = student
         self.teacher = teacher
         self.margin = margin
+        self.identity = f"cascade of {identity_of(student)} and {identity_of(teacher)}"
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]

@@ -33,6 +33,11 @@ class Scorer(Protocol):
         ...
 
 
+def identity_of(scorer: Scorer) -> str:
+    """Checkpoint, runtime and precision of a tuned router, on which its scores depend; the name of a baseline."""
+    return str(getattr(scorer, "identity", scorer.name))
+
+
 def score_matrix(
     instructions: Sequence[Instruction],
     profiles: Sequence[CapabilityProfile],

@@ -72,8 +72,9 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """Short hash of the weights file, which tells a checkpoint from others."""
-        return hashlib.sha256((self.folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+        """Short hash of its files, calibration included: equal for checkpoints that score alike."""
+        files = (self.folder / name for name in (CONFIG_FILE, WEIGHTS_FILE))
+        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 _FORMAT_1 = "modelsat-checkpoint/1"

@@ -26,10 +26,12 @@ class InstructionEncoder(Protocol):
     """Encodes texts with the tuned backbone and the sentence encoder.
 
     Attributes:
+        runtime: What computes, and in which precision: "torch", "onnx-int8", "onnx-fp32".
         pooled_size: Width of pooled states.
         text_size: Width of sentence embeddings.
     """
 
+    runtime: str
     pooled_size: int
     text_size: int
 
@@ -85,6 +87,7 @@ class ExamAttentionScorer:
         statistics: Of the exam it was tuned with.
         calibration: Fitted on validation.
         in_domain_threshold: Least cosine to the nearest exam item at which an instruction counts as spoken for.
+        identity: Checkpoint and runtime: scorers of one identity give the same scores.
     """
 
     name = "Model-SAT"
@@ -97,7 +100,9 @@ class ExamAttentionScorer:
         statistics: ExamStatistics,
         calibration: Calibration,
         in_domain_threshold: float,
+        identity: str = name,
     ) -> None:
+        self.identity = identity
         self.encoder = encoder
         self.head = head
         self.statistics = statistics
@@ -227,6 +232,7 @@ def exam_attention_scorer(checkpoint: Checkpoint, encoder: InstructionEncoder) -
         statistics=statistics,
         calibration=checkpoint.calibration,
         in_domain_threshold=checkpoint.in_domain_threshold,
+        identity=f"{checkpoint.digest}/{encoder.runtime}",
     )
 
 

@@ -23,11 +23,18 @@ class PromptedScorer:
         network: Tuned, adapters merged.
         representation: The capability encoder.
         calibration: Fitted on validation.
+        identity: Checkpoint and runtime: scorers of one identity give the same scores.
     """
 
     def __init__(
-        self, network: PromptedNetwork, representation: CapabilityEncoder, calibration: Calibration
+        self,
+        network: PromptedNetwork,
+        representation: CapabilityEncoder,
+        calibration: Calibration,
+        *,
+        identity: str,
     ) -> None:
+        self.identity = identity
         self.network = network.eval()
         self.representation = representation
         self.calibration = calibration
@@ -79,4 +86,6 @@ def prompted_scorer(checkpoint: Checkpoint, backbone: Backbone, encoder: TextEnc
             f"{checkpoint.folder}: connector and head lack {lacking or 'nothing'} "
             f"and hold unknown {unexpected or 'nothing'}."
         )
-    return PromptedScorer(network, representation, checkpoint.calibration)
+    return PromptedScorer(
+        network, representation, checkpoint.calibration, identity=f"{checkpoint.digest}/torch"
+    )
