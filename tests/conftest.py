@@ -1,9 +1,16 @@
 """Fixtures that every layer's tests share."""
 
+import os
 from pathlib import Path
 
-import numpy as np
-import pytest
+from modelsat.threads import settle_threads
+
+# Before anything imports numpy, torch or ONNX Runtime: threads sleep while they wait, and nothing is sent home.
+settle_threads()
+os.environ["ORT_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -4,9 +4,14 @@ Every message says where (file, line, field), what was found, and the mend. The 
 and exits non-zero; library callers may catch `ModelSatError` for all of them.
 """
 
+from modelsat.redaction import redact
+
 
 class ModelSatError(Exception):
-    """Base of every error that Model-SAT raises on purpose."""
+    """Base of every error that Model-SAT raises on purpose; its text never contains a secret that was noted."""
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class DataError(ModelSatError):

@@ -16,10 +16,10 @@ from modelsat.bench.choosing import choose_in_zoos
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.timing import machine, versions
 from modelsat.onnx.cache import has_vnni
-from modelsat.onnx.cores import usable_cores
 from modelsat.onnx.load import load_onnx_scorer
 from modelsat.onnx.sizes import Precision
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
+from modelsat.threads import usable_cores
 from modelsat.types import ScoreMatrix
 
 AUC_LOSS_BAR = 0.004

@@ -15,7 +15,7 @@ from modelsat.bench.speed_rivals import measure_rivals
 from modelsat.bench.speed_route import measure_route
 from modelsat.bench.timing import machine, versions
 from modelsat.network.pretrained import require_torch
-from modelsat.onnx.cores import usable_cores
+from modelsat.threads import usable_cores
 
 # In this order: what ran before costs a later part, the many small products of `layouts` most of all.
 Part = Literal["processes", "layouts", "engine", "route", "rivals"]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelsat.capability.run import ExamRun, accuracy_interval
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_json, write_text
+from modelsat.redaction import redact
 from modelsat.types import CapabilityProfile, TaskResult
 
 FORMAT = "modelsat-card/1"
@@ -144,7 +145,7 @@ def write_card(path: Path | str, profile: CapabilityProfile, run: ExamRun | None
         f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)},\n" for key, value in card.items()
     )
     lines = ",\n".join("    " + json.dumps(task, ensure_ascii=False) for task in tasks)
-    write_text(Path(path), f'{{\n{head}  "tasks": [\n{lines}\n  ]\n}}\n')
+    write_text(Path(path), redact(f'{{\n{head}  "tasks": [\n{lines}\n  ]\n}}\n'))
 
 
 def card_name(candidate: str) -> str:

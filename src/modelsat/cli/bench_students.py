@@ -62,11 +62,11 @@ def students(
     from modelsat.bench.students import measure_students, token_counter
     from modelsat.bench.timing import machine, versions
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.onnx.cores import usable_cores
     from modelsat.records.splits import read_splits
     from modelsat.records.store import OutcomeDirectory
     from modelsat.routing.load import DEFAULT_ROUTER, load_tuned
     from modelsat.scoring.checkpoint import shipped_folder
+    from modelsat.threads import usable_cores
 
     here = machine(usable_cores())
     held_out = hold_out(

@@ -23,6 +23,10 @@ from modelsat.cli import (
     zoo,
 )
 from modelsat.cli.output import CommandGroup
+from modelsat.threads import settle_threads
+
+# Before any command imports numpy or torch.
+settle_threads()
 
 app = typer.Typer(
     name="modelsat",

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from modelsat.errors import ModelSatError
+from modelsat.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,12 +76,12 @@ class CommandGroup(TyperGroup):
 
 def say(message: str) -> None:
     """Write a line to stderr."""
-    typer.echo(message, err=True)
+    typer.echo(redact(message), err=True)
 
 
 def print_json(value: object) -> None:
     """Write a value to stdout as JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(redact(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> "Console":
@@ -131,7 +132,7 @@ def make_table(
         table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         # Text, not markup: a candidate's name may hold brackets.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(redact(str(cell))) for cell in row))
     return table
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from modelsat.redaction import redact
+
 _QUOTED = 200
 _MOST_TOKENS = 10**9
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
@@ -78,6 +80,7 @@ def error_message(body: bytes) -> str:
 
 def one_line(text: str) -> str:
     """A stranger's text for an error message: printable, on one line, at most 200 characters."""
+    text = redact(text)
     plain = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _QUOTED]).split())
     return plain if len(plain) <= _QUOTED else plain[: _QUOTED - 3] + "..."
 

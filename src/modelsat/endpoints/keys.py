@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelsat.errors import DataError
+from modelsat.redaction import note_secret
 from modelsat.types import Candidate
 
 
@@ -88,4 +89,5 @@ def _checked(text: str, where: str) -> str:
     # Anything else would break out of the header it is sent in.
     if not key or not all("!" <= character <= "~" for character in key):
         raise DataError(f"{where} holds no key; expected one word of printable ASCII characters.")
+    note_secret(key)
     return key

@@ -3,6 +3,7 @@
 Only where a blueprint's dataset is listed here; the texts of any other come from a file.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -75,6 +76,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
             f"the texts of dataset {dataset!r} are not fetched from the hub (it knows {', '.join(DATASETS)}); "
             "give them with --source FILE."
         )
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.utils.logging import set_verbosity_error

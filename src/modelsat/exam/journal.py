@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from modelsat.errors import DataError
 from modelsat.exam.endpoint import Reply
 from modelsat.records.files import parse_object
+from modelsat.redaction import redact
 
 FORMAT = "modelsat-journal/1"
 
@@ -167,7 +168,7 @@ class Journal:
     def _write(self, values: Mapping[str, Any]) -> None:
         assert self._file is not None, "the journal is closed"
         # ASCII: a reply may hold half of a surrogate pair, which no encoding can carry.
-        line = json.dumps(values, ensure_ascii=True).encode() + b"\n"
+        line = redact(json.dumps(values, ensure_ascii=True)).encode() + b"\n"
         try:
             written = os.write(self._file, line)
             while written < len(line):

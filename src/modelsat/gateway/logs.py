@@ -8,6 +8,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from modelsat.redaction import redact
+
 logger = logging.getLogger("modelsat.gateway")
 _FIELDS = "modelsat_fields"
 
@@ -40,4 +42,4 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, _FIELDS, {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return redact(json.dumps(line, ensure_ascii=False, default=str))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.errors import MissingExtraError
-from modelsat.onnx.cores import usable_cores
+from modelsat.onnx.session import open_session
 from modelsat.onnx.sizes import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, DecoderSizes, Precision
 from modelsat.onnx.tokens import DecoderTokens, SentenceTokens
+from modelsat.threads import usable_cores
 from modelsat.types import FloatArray
 
 _BATCH = 32
@@ -144,25 +144,6 @@ def _rotary_turns(sizes: DecoderSizes, length: int) -> tuple[FloatArray, FloatAr
 def _causal_mask(length: int) -> FloatArray:
     """[position, position]: 0 where a position sees another, the lowest number elsewhere."""
     return np.triu(np.full((length, length), np.finfo(np.float32).min, dtype=np.float32), k=1)
-
-
-def open_session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """Load a graph.
-
-    Raises:
-        MissingExtraError: ONNX Runtime is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError("engine", "scoring without torch") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # On few cores, threads that spin while they wait starve whoever works.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Memory grows by what is asked for; by default it doubles.
-    provider = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
-    return onnxruntime.InferenceSession(str(path), options, providers=[provider])
 
 
 def in_batches(sequences: Sequence[Sequence[int]], run: Any, width: int) -> FloatArray:  # noqa: ANN401

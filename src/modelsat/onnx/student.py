@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.onnx.cores import usable_cores
 from modelsat.onnx.instruction_encoder import (
     SentenceEncoder,
     encoder_inputs,
     in_batches,
-    mean_and_last,
-    open_session,
+    mean_and_last, 
 )
+from modelsat.onnx.session import open_session
 from modelsat.onnx.sizes import STUDENT_FILE, Precision
 from modelsat.onnx.tokens import StudentTokens
+from modelsat.threads import usable_cores
 from modelsat.types import FloatArray
 
 
