@@ -65,10 +65,10 @@ def test_a_run_writes_a_checkpoint_and_a_log(arguments: list[str], tmp_path: Pat
     [
         (["--loss", "hinge"], "loss is 'hinge'; expected 'listwise' or 'homogeneous'"),
         (["--layout", "sideways"], "layout is 'sideways'; expected one of"),
-        (["--capability-encoder", "text"], "layout exam_attention cannot take the encoder 'text'"),
+        (["--capability-encoder", "text"], "layout exam_attention cannot take capability_encoder 'text'"),
         (
             ["--layout", "shared_prefix", "--capability-encoder", "none"],
-            "layout shared_prefix cannot take the encoder 'none'",
+            "layout shared_prefix cannot take capability_encoder 'none'",
         ),
         (["--head", "yes_token"], "layout exam_attention cannot take the head 'yes_token'"),
         (["--tokens", "1"], "tokens is 1"),

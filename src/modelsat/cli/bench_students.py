@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.bench.reporting.plots_students import check_plot, save_plot, student_curve
 from modelsat.cli.evaluate import PARTS, read_profiles
 from modelsat.cli.output import print_json, print_table, progress, say
 from modelsat.errors import DataError
@@ -52,6 +51,8 @@ def students(
     """Measure students and cascades beside their teacher: cost of a decision here, quality on held-out outcomes."""
     if part not in PARTS:
         raise DataError(f"--part is {part!r}; expected test or validation.")
+    from modelsat.bench.reporting.plots_students import check_plot
+
     if plot is not None:
         check_plot(plot)
     folders = _folders(student)
@@ -90,6 +91,8 @@ def students(
             seed=seed,
         )
     if plot is not None:
+        from modelsat.bench.reporting.plots_students import save_plot, student_curve
+
         plot.parent.mkdir(parents=True, exist_ok=True)
         save_plot(student_curve(rows), plot)
         say(f"{plot}: written.")

@@ -10,7 +10,7 @@ from modelsat.onnx.instruction_encoder import (
     SentenceEncoder,
     encoder_inputs,
     in_batches,
-    mean_and_last, 
+    mean_and_last,
 )
 from modelsat.onnx.session import open_session
 from modelsat.onnx.sizes import STUDENT_FILE, Precision
