@@ -12,7 +12,7 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.demo import INSTRUCTIONS
 from modelsat.cli.main import app
 from modelsat.errors import DataError
-from modelsat.routing.reasons import LEVEL_ONLY, NOT_ENGLISH
+from modelsat.routing.reasons import NONE_SIMILAR, NOT_ENGLISH
 from modelsat.routing.router import Router
 from modelsat.types import Candidate, CapabilityProfile, TaskResult
 
@@ -133,9 +133,9 @@ def test_marks_in_a_text_are_text(mark: str) -> None:
 
 def test_where_no_task_speaks_level_decides_and_the_reasons_say_so(shipped: Router) -> None:
     spoken, unspoken = shipped.route(PHYSICS), shipped.route(CHORE)
-    assert LEVEL_ONLY not in spoken.reasons
+    assert not any(NONE_SIMILAR in reason for reason in spoken.reasons)
     assert "physics" in spoken.tasks[0][0]
-    assert LEVEL_ONLY in unspoken.reasons
+    assert f"{NONE_SIMILAR}: only level decided." in unspoken.reasons
     assert unspoken.tasks == ()
     best = max(shipped.zoo, key=lambda name: shipped.zoo.profile(name).level)
     assert unspoken.candidate == best

@@ -95,7 +95,7 @@ def prepare(subject, with_examples):
     cards = [replace(rest, other_exams=(own,)) for rest, own in parts]
     cards += [replace(parts[one][0], other_exams=(parts[other][1],)) for one, other in niches]
     encoded = encode_profiles(cards, statistics)
-    base, attended, _ = head(readings, encoded.of_own_exam())
+    base, attended = head(readings, encoded.of_own_exam())
     left = np.array([exam.tasks[task].category != subject for task in statistics.task_of_item])
     scores = np.concatenate([solved, solved[:, [other for _, other in niches]]], axis=1)
     nearest = (text @ head.item_embeddings[left].T).max(1)

@@ -46,7 +46,7 @@ def test_a_text_is_routed_and_explained(zoo: Path) -> None:
     assert result.exit_code == 0
     assert "dear" in result.stdout
     assert "[weak]" in result.stdout
-    assert 'Highest Pr("Yes"): 0.90; next fair, 0.70.' in result.stdout
+    assert "Highest P(right): 0.90; next fair, 0.70." in result.stdout
 
 
 def test_json_is_alone_on_stdout(zoo: Path) -> None:

@@ -62,7 +62,7 @@ async def test_a_decision_without_an_answer_says_why() -> None:
     assert [line["candidate"] for line in decision["ranking"]] == ["b", "c"]
     assert decision["ranking"][0]["expected_cost"] > 0
     assert decision["removed"] == {"a": "without tag eu"}
-    assert any("Cheapest of" in reason for reason in decision["reasons"])
+    assert "The only candidate with P(right) of at least 0.5: 0.70." in decision["reasons"]
     assert told.status == 200
     record, feedback = client.journal.records
     assert isinstance(record, DecisionRecord) and isinstance(feedback, FeedbackRecord)
@@ -198,6 +198,7 @@ async def test_in_shadow_mode_a_fixed_candidate_answers_and_the_decision_is_kept
     assert client.endpoints.asked == ["middle", "weak"]
     assert shadowed.headers["x-modelsat-candidate"] == "middle"
     assert shadowed.headers["x-modelsat-shadow"] == "strong"
+    assert shadowed.headers["x-modelsat-origin"] == "router"
     assert "x-modelsat-shadow" not in named.headers
     first, second = client.decisions
     assert (first.candidate, first.shadow, second.shadow) == ("strong", True, False)

@@ -4,16 +4,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from modelsat.errors import DataError
-from modelsat.gateway.batching import RouterThread
+from modelsat.gateway.batching import RouterBusyError, RouterThread
 from modelsat.gateway.pace import ThroughputEstimate
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import score_matrix
-from modelsat.types import CapabilityProfile, Evidence, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
+from tests.evidence import KnownEvidence, known_parts
 from tests.gateway.parts import running, zoo
 
 pytestmark = pytest.mark.anyio
@@ -40,17 +42,13 @@ class Lengths:
             raise DataError("bad text")
         lengths = [len(instruction.text) / 100 for instruction in instructions]
         scores = np.tile(np.array(lengths, dtype=np.float32)[:, None], (1, len(profiles)))
+        residuals = np.zeros((len(profiles), 1), dtype=np.float32)
+        evidence = [
+            KnownEvidence(known_parts(tasks=("t",), attention=row[:1], levels=row, residuals=residuals))
+            for row in scores
+        ]
         matrix = score_matrix(instructions, profiles, logits=scores, probabilities=scores)
-        evidence = Evidence(
-            tasks=("t",), weights=scores[:, :1], level_only=np.zeros(len(scores), dtype=np.bool_)
-        )
-        return ScoreMatrix(
-            instruction_ids=matrix.instruction_ids,
-            candidates=matrix.candidates,
-            logits=scores,
-            probabilities=scores,
-            evidence=evidence,
-        )
+        return replace(matrix, evidence=tuple(evidence))
 
 
 def ask(thread: RouterThread, router: Router, text: str, timeout_s: float = 5) -> "asyncio.Task[ScoreMatrix]":
@@ -71,7 +69,7 @@ async def test_requests_that_arrive_together_are_scored_together() -> None:
     thread.close()
     assert [float(row.probabilities[0, 0]) for row in rows] == pytest.approx([n / 100 for n in range(1, 8)])
     assert [row.instruction_ids for row in rows] == [("x" * number,) for number in range(1, 8)]
-    assert all(row.evidence is not None and row.evidence.weights.shape == (1, 1) for row in rows)
+    assert all(row.evidence[0].parts([0]).levels == row.logits[0, 0] for row in rows)
     assert sum(scorer.batches) == 7
     assert max(scorer.batches) == 4
     assert sizes == scorer.batches
@@ -136,7 +134,7 @@ async def test_a_router_that_is_late_or_broken_is_replaced_by_the_best_single_ca
     assert [reply.status for reply in (fine, broken, late)] == [200, 200, 200]
     assert [reply.headers["x-modelsat-candidate"] for reply in (broken, late)] == ["strong", "weak"]
     assert waited < 2
-    assert [decision.origin for decision in client.decisions] == ["router", "best-single", "best-single"]
+    assert [decision.origin for decision in client.decisions] == ["router", "level", "level"]
     assert client.decisions[1].score is None
     assert 'modelsat_router_failures_total{reason="error"} 1.0' in metrics
     assert 'modelsat_router_failures_total{reason="timeout"} 1.0' in metrics
@@ -170,25 +168,83 @@ async def test_under_more_load_than_can_be_scored_those_in_time_are_served() -> 
     took = time.monotonic() - started
     thread.close()
     served = sum(isinstance(result, ScoreMatrix) for result in results)
-    assert all(isinstance(result, ScoreMatrix | TimeoutError) for result in results)
+    assert all(isinstance(result, ScoreMatrix | TimeoutError | RouterBusyError) for result in results)
     # Three times the load: of what the thread scored, most was in time.
     assert served >= 0.6 * sum(scorer.batches[1:])
     assert served >= 0.5 * took / 0.03
 
 
-def test_a_slow_moment_does_not_refuse_everything_for_good() -> None:
-    pace = ThroughputEstimate()
-    assert pace.can_do(1, 0.0)
-    pace.took(2, 20.0)
-    assert not pace.can_do(1, 1.0)
-    refusals = 0
-    while not pace.can_do(1, 1.0):
-        pace.refused()
-        refusals += 1
-    assert 0 < refusals < 40
-    pace.took(1, 0.1)
-    assert pace.can_do(1, 1.0)
-    assert not pace.can_do(10, 1.0)
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_cannot_be_in_time_is_known_after_two_batches() -> None:
+    estimate = ThroughputEstimate(Clock())
+    assert estimate.can_do(1_000, 0.0)
+    estimate.took(1, 0.1)
+    assert estimate.can_do(1_000, 1.0)
+    estimate.took(4, 0.4)
+    assert estimate.can_do(6, 1.0)
+    assert not estimate.can_do(8, 1.0)
+
+
+@pytest.mark.parametrize("before", [1, 2, 5, 20])
+@pytest.mark.parametrize("idle_s", [0.0, 10.0, 100.0])
+def test_one_slow_moment_refuses_nothing(before: int, idle_s: float) -> None:
+    clock = Clock()
+    estimate = ThroughputEstimate(clock)
+    for _ in range(before):
+        estimate.took(1, 0.05)
+    clock.now += idle_s
+    estimate.took(1, 8.0)
+    assert estimate.can_do(1, 1.0)
+
+
+def test_a_slow_machine_is_tried_again_after_a_while_whoever_asks() -> None:
+    clock = Clock()
+    estimate = ThroughputEstimate(clock)
+    for _ in range(5):
+        estimate.took(1, 2.0)
+    assert not estimate.can_do(1, 1.0)
+    refused = 0
+    while not estimate.can_do(1, 1.0):
+        clock.now += 1
+        refused += 1
+    assert 15 < refused < 30
+    estimate.took(1, 2.0)
+    assert not estimate.can_do(1, 1.0)
+    clock.now += 30
+    assert estimate.can_do(1_000, 0.001)
+
+
+def test_a_machine_that_has_become_fast_is_known_as_such_after_three_batches() -> None:
+    estimate = ThroughputEstimate(Clock())
+    for seconds in (2.0, 2.0, 2.0, 2.0, 2.0, 0.1, 0.1, 0.1):
+        estimate.took(1, seconds)
+    assert estimate.can_do(6, 1.0)
+
+
+async def test_what_is_refused_is_told_from_what_is_late() -> None:
+    scorer = Steady(0.2)
+    async with running(scorer=lambda: scorer, route_timeout_ms=100) as client:
+        for text in ("first", "second", "third"):
+            await client.chat(text)
+            # The thread is still at work for nobody.
+            await asyncio.sleep(0.25)
+        decision = (await client.post("/v1/route", {"text": "fourth"})).json()
+        metrics = (await client.get("/metrics")).body.decode()
+    assert (decision["origin"], decision["reasons"]) == (
+        "level",
+        ["The router was busy, so overall level decided."],
+    )
+    assert 'modelsat_router_failures_total{reason="timeout"} 2.0' in metrics
+    assert 'modelsat_router_failures_total{reason="busy"} 2.0' in metrics
 
 
 class Nonsense(Lengths):
@@ -206,7 +262,7 @@ async def test_scores_that_are_no_numbers_are_no_scores() -> None:
     async with running(scorer=Nonsense) as client:
         reply = await client.chat()
     assert (reply.status, reply.headers["x-modelsat-candidate"]) == (200, "strong")
-    assert client.decisions[0].origin == "best-single"
+    assert client.decisions[0].origin == "level"
 
 
 async def test_until_the_router_is_loaded_only_names_are_served() -> None:

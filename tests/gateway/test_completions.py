@@ -42,6 +42,7 @@ async def test_the_model_name_says_who_answers(model: str, candidate: str, polic
     async with running() as client:
         reply = await client.chat(model=model)
     assert (reply.headers["x-modelsat-candidate"], reply.headers["x-modelsat-policy"]) == (candidate, policy)
+    assert reply.headers["x-modelsat-origin"] == ("named" if policy == "named" else "router")
     assert client.endpoints.asked == [candidate]
 
 
@@ -160,7 +161,8 @@ async def test_completions_are_routed_on_their_prompt() -> None:
     # Nothing to read: the best single candidate answers, and no score is claimed.
     assert tokens.headers["x-modelsat-candidate"] == "strong"
     assert "x-modelsat-score" not in tokens.headers
-    assert client.decisions[1].origin == "best-single"
+    assert tokens.headers["x-modelsat-origin"] == "level"
+    assert client.decisions[1].origin == "level"
 
 
 async def test_a_client_error_of_the_upstream_is_passed_on() -> None:

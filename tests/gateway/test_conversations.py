@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsat.errors import DataError
 from modelsat.gateway.conversations import Conversations, Turn, stays
 from modelsat.gateway.conversations import read_turn as read_keyed_turn
 from modelsat.routing.policy import RoutingPolicy
@@ -141,6 +142,24 @@ async def test_a_conversation_stays_unless_another_is_better_by_a_margin(lead: f
     first, next_, other = client.decisions
     assert first.conversation == next_.conversation != other.conversation
     assert next_.origin == ("conversation" if second == "middle" else "router")
+    assert [reply.headers["x-modelsat-origin"] for reply in replies] == ["router", next_.origin, "router"]
+
+
+@pytest.mark.anyio
+async def test_a_conversation_stays_where_the_router_gives_no_scores() -> None:
+    class Failing(Wavering):
+        def score(self, instructions: Any, profiles: Any) -> Any:
+            if any("Second" in instruction.text for instruction in instructions):
+                raise DataError("no scores")
+            return super().score(instructions, profiles)
+
+    turn = [{"role": "user", "content": "First"}]
+    following = [*turn, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Second"}]
+    async with running(scorer=lambda: Failing(0.03)) as client:
+        for messages in (turn, following):
+            reply = await client.post("/v1/chat/completions", {"model": "auto", "messages": messages})
+    assert reply.headers["x-modelsat-candidate"] == "middle"
+    assert (reply.headers["x-modelsat-origin"], client.decisions[1].score) == ("conversation", None)
 
 
 @pytest.mark.anyio

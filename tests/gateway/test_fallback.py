@@ -25,6 +25,7 @@ async def test_a_candidate_that_cannot_be_reached_is_passed_over(fault: str) -> 
         reply = await client.chat()
     assert (reply.status, reply.json()) == (200, answer_body())
     assert reply.headers["x-modelsat-candidate"] == "middle"
+    assert reply.headers["x-modelsat-origin"] == "fallback"
     assert float(reply.headers["x-modelsat-score"]) == pytest.approx(0.7)
     (decision,), (usage,) = client.decisions, client.usages
     assert (decision.candidate, usage.candidate, usage.fallbacks) == ("strong", "middle", 1)

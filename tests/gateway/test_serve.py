@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,3 +213,34 @@ def _wait_for(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def test_routing_resumes_after_the_process_was_stopped_for_a_moment(tmp_path: Path) -> None:
+    """One request is caught by the stop and answered by level; those after it are routed as those before."""
+
+    def ask(text: str) -> str:
+        raw = sdk.chat.completions.with_raw_response.create(
+            model="auto", messages=[{"role": "user", "content": text}]
+        )
+        return str(raw.headers["x-modelsat-origin"])
+
+    with endpoints_running({"one": ScriptedUpstream()}) as urls:
+        write_zoo(tmp_path, urls["one"])
+        with serving(tmp_path) as served, client(served) as sdk, ThreadPoolExecutor() as pool:
+            before = [ask(f"Which river flows through city number {number}?") for number in range(3)]
+            caught = [
+                pool.submit(ask, f"{number} " + "Who painted this picture? " * 40) for number in range(4)
+            ]
+            # By now the router is at work on them.
+            time.sleep(0.1)
+            served.process.send_signal(signal.SIGSTOP)
+            time.sleep(8)
+            served.process.send_signal(signal.SIGCONT)
+            origins = {request.result() for request in caught}
+            after = [ask(f"How long did war number {number} last?") for number in range(5)]
+            with urllib.request.urlopen(served.url.removesuffix("v1") + "metrics", timeout=5) as reply:
+                metrics = reply.read().decode()
+    assert before == ["router"] * 3
+    assert origins <= {"router", "level"}
+    assert after == ["router"] * 5
+    assert 'modelsat_router_failures_total{reason="busy"}' not in metrics

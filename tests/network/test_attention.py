@@ -12,7 +12,7 @@ from modelsat.network.attention import AttentionHead, CardTensors
 from modelsat.network.load import load_scorer
 from modelsat.scoring.config import AttentionConfig
 from modelsat.scoring.scorer import ExamAttentionScorer
-from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, TaskResult
+from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, ScoreParts, TaskResult
 
 from ..scoring.test_numeric_encoder import SHOTS, TASKS
 from .conftest import save_backbone, save_encoder
@@ -63,6 +63,10 @@ def other_exam(name: str = "niche") -> CapabilityProfile:
     )
 
 
+def with_other_exam() -> CapabilityProfile:
+    return replace(small_profiles()[0], candidate="both", other_exams=(other_exam(),))
+
+
 def part_of_exam() -> CapabilityProfile:
     first = small_profiles()[0]
     return replace(first, candidate="part", results=first.results[:1])
@@ -80,9 +84,9 @@ def logits(
     return scorer.score(instructions, profiles).logits
 
 
-def with_evidence(result: ScoreMatrix) -> tuple[tuple[str, ...], FloatArray, list[bool]]:
-    assert result.evidence is not None
-    return result.evidence.tasks, result.evidence.weights, result.evidence.level_only.tolist()
+def all_parts(result: ScoreMatrix) -> list[ScoreParts]:
+    """Of every instruction, for all candidates."""
+    return [evidence.parts(range(len(result.candidates))) for evidence in result.evidence]
 
 
 def test_scores_tell_candidates_and_instructions_apart(scorer: ExamAttentionScorer) -> None:
@@ -111,7 +115,9 @@ def test_mixed_lengths_together_equal_one_by_one(scorer: ExamAttentionScorer) ->
         alone = scorer.score([instruction], mixed_zoo())
         assert alone.instruction_ids == (instruction.id,)
         np.testing.assert_allclose(alone.logits[0], together.logits[row], atol=1e-4)
-        np.testing.assert_allclose(with_evidence(alone)[1][0], with_evidence(together)[1][row], atol=1e-4)
+        np.testing.assert_allclose(
+            all_parts(alone)[0].contributions, all_parts(together)[row].contributions, atol=1e-4
+        )
 
 
 def test_more_instructions_than_a_batch_come_back_in_order(scorer: ExamAttentionScorer) -> None:
@@ -124,15 +130,42 @@ def test_more_instructions_than_a_batch_come_back_in_order(scorer: ExamAttention
         )
 
 
-def test_evidence_weights_sum_to_one_over_the_exams_that_were_sat(scorer: ExamAttentionScorer) -> None:
-    tasks, weights, _ = with_evidence(scorer.score(INSTRUCTIONS, mixed_zoo()))
-    assert tasks == (*TASKS, "sql: joins", "sql: windows")
-    assert weights.shape == (len(TEXTS), len(tasks))
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-5)
+@pytest.mark.parametrize("threshold", [-1.0, 0.6, 2.0])
+def test_the_parts_of_a_score_add_up_to_it(make_scorer: MakeScorer, threshold: float) -> None:
+    """Whether all, some or none of the tasks are similar to the instruction, and whatever was sat."""
+    result = make_scorer(threshold).score(INSTRUCTIONS, [*mixed_zoo(), with_other_exam()])
+    for row, parts in enumerate(all_parts(result)):
+        total = parts.difficulty + parts.levels + parts.contributions.sum(1)
+        np.testing.assert_allclose(total, result.logits[row], atol=1e-5)
+        for column in range(len(result.candidates)):
+            alone = result.evidence[row].parts([column])
+            np.testing.assert_allclose(alone.contributions[0], parts.contributions[column], atol=1e-6)
 
-    _, weights, _ = with_evidence(scorer.score(INSTRUCTIONS, [other_exam()]))
-    np.testing.assert_allclose(weights[:, len(TASKS) :].sum(1), 1.0, atol=1e-5)
+
+def test_attention_goes_to_what_a_candidate_sat(scorer: ExamAttentionScorer) -> None:
+    zoo = [small_profiles()[0], other_exam(), with_other_exam()]
+    for parts in all_parts(scorer.score(INSTRUCTIONS, zoo)):
+        assert parts.tasks == (*TASKS, "sql: joins", "sql: windows")
+        assert (parts.attention >= 0).all()
+        np.testing.assert_allclose(parts.attention.sum(1), 1.0, atol=1e-5)
+        own = parts.attention[:, : len(TASKS)].sum(1)
+        np.testing.assert_allclose(own[:2], [1.0, 0.0], atol=1e-5)
+        assert 0 < own[2] < 1
+
+
+def test_residuals_are_score_above_the_level(scorer: ExamAttentionScorer) -> None:
+    """A task's contribution has the sign of the residual, which is no more than a score can be above or below."""
+    for parts in all_parts(scorer.score(INSTRUCTIONS, mixed_zoo())):
+        told = np.abs(parts.residuals) > 1e-4
+        assert (np.sign(parts.contributions)[told] == np.sign(parts.residuals)[told]).all()
+        assert (np.abs(parts.residuals) <= 1).all()
+        sql = parts.residuals[len(small_profiles()), len(TASKS) :]
+        assert sql[0] > 0 > sql[1]
+
+
+def test_what_encoded_instructions_score_has_no_evidence(scorer: ExamAttentionScorer) -> None:
+    features = scorer.encode(INSTRUCTIONS)
+    assert scorer.score_encoded(INSTRUCTIONS, features, small_profiles()).evidence == ()
 
 
 def test_what_no_item_speaks_for_is_scored_by_level_alone(make_scorer: MakeScorer) -> None:
@@ -152,7 +185,7 @@ def test_what_no_item_speaks_for_is_scored_by_level_alone(make_scorer: MakeScore
     for scorer, level_only in ((strict, True), (make_scorer(-1.0), False)):
         scorer.statistics = statistics
         result = scorer.score(INSTRUCTIONS, [spread, turned])
-        assert with_evidence(result)[2] == [level_only] * len(TEXTS)
+        assert [not parts.contributions.any() for parts in all_parts(result)] == [level_only] * len(TEXTS)
         gap = np.abs(result.logits[:, 0] - result.logits[:, 1]).max()
         assert (gap < 1e-5) == level_only
 

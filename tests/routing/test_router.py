@@ -1,7 +1,6 @@
 """The router: requests in, explained decisions out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,31 +8,43 @@ import pytest
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError, PolicyError
 from modelsat.routing.baselines import Level
-from modelsat.routing.reasons import LEVEL_ONLY, NO_ONE_FITS, NOT_ENGLISH
-from modelsat.routing.router import TASKS_KEPT, Router
-from modelsat.types import Candidate, CapabilityProfile, Evidence, Instruction, ScoreMatrix
+from modelsat.routing.reasons import NO_ONE_FITS, NONE_SIMILAR, NOT_ENGLISH
+from modelsat.routing.router import Router
+from modelsat.types import Candidate, CapabilityProfile, Instruction, ScoreMatrix
+from tests.evidence import KnownEvidence, known_parts, scores_of
 from tests.profiles import profile
 
 TASKS = ("law", "maths", "code")
 
 
-class AttentiveLevel:
-    """The level scorer, with evidence: texts that name a task speak for it, others for none."""
+class Attentive:
+    """Scores by level and by the task that a text names; by level alone where it names none."""
 
-    name = "attentive level"
+    name = "attentive"
 
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
-        weights = np.array(
-            [[0.8 if task in row.text else 0.1 for task in TASKS] for row in instructions], dtype=np.float32
-        )
-        evidence = Evidence(
-            tasks=TASKS,
-            weights=weights / weights.sum(axis=1, keepdims=True),
-            level_only=np.array([not any(task in row.text for task in TASKS) for row in instructions]),
-        )
-        return replace(Level().score(instructions, profiles), evidence=evidence)
+        accuracies = [{result.task: result.accuracy for result in each.results} for each in profiles]
+        residuals = [
+            [known.get(task, each.level) - each.level for task in TASKS]
+            for known, each in zip(accuracies, profiles, strict=True)
+        ]
+        evidence = []
+        for row in instructions:
+            weights = np.array([8.0 if task in row.text else 0.7 for task in TASKS], dtype=np.float32)
+            evidence.append(
+                KnownEvidence(
+                    known_parts(
+                        tasks=TASKS,
+                        attention=weights / weights.sum(),
+                        levels=[float(np.log(each.level / (1.001 - each.level))) for each in profiles],
+                        residuals=np.array(residuals, dtype=np.float32),
+                        similar=weights.max() > 1,
+                    )
+                )
+            )
+        return scores_of(evidence, instructions, [each.candidate for each in profiles])
 
 
 def zoo() -> ModelZoo:
@@ -53,24 +64,63 @@ def zoo() -> ModelZoo:
 
 @pytest.fixture
 def router() -> Router:
-    return Router(scorer=AttentiveLevel(), zoo=zoo())
+    return Router(scorer=Attentive(), zoo=zoo())
 
 
 def test_a_decision_names_choice_tasks_and_reasons(router: Router) -> None:
-    decision = router.route("a question of maths")
+    decision = router.route("a question of law")
     assert decision.candidate == "strong"
-    assert decision.tasks[0][0] == "maths"
-    assert len(decision.tasks) <= TASKS_KEPT
-    assert 'Highest Pr("Yes"): 0.80; next cheap, 0.60.' in decision.reasons
-    assert "maths (80% of the attention): strong 80%, cheap 70%." in decision.reasons
-    assert "code (10% of the attention): strong 70%, cheap not sat." in decision.reasons
+    assert [task for task, _ in decision.tasks] == ["law"]
+    assert decision.reasons == (
+        "Highest P(right): 0.81; next cheap, 0.58.",
+        "strong leads cheap by 23.1 points: level +19.9 (80% of the exam against 60%), "
+        "law +3.5 (10 above its level against 10 below), other tasks -0.3.",
+        "Difficulty: a candidate of average level has P(right) 0.50.",
+    )
 
 
-def test_where_no_task_speaks_the_decision_says_so(router: Router) -> None:
+def test_where_no_task_is_similar_the_decision_says_so(router: Router) -> None:
     decision = router.route("hello there")
-    assert LEVEL_ONLY in decision.reasons
-    assert "Whole exam: strong 80%, cheap 60%." in decision.reasons
+    assert f"{NONE_SIMILAR}: only level decided." in decision.reasons
+    assert "strong leads cheap by 20.0 points: level +20.0 (80% of the exam against 60%)." in decision.reasons
     assert decision.tasks == ()
+    priced = router.route("hello there", policy="value=1").reasons
+    assert f"{NONE_SIMILAR}: only level and price decided." in priced
+
+
+def test_a_router_says_why_a_candidate_was_not_chosen(router: Router) -> None:
+    assert router.why_not("law", "strong") == ("strong was chosen.",)
+    first, second = router.why_not("law", "cheap")
+    assert first == "cheap is number 2 of 2: P(right) 0.58 against 0.81 of strong."
+    assert second.startswith(
+        "cheap trails strong by 23.1 points: level -19.9 (60% of the exam against 80%), law -3.5"
+    )
+    reached = router.why_not("law", "strong", policy="cheapest-above=0.5")
+    assert reached == (
+        "strong reaches P(right) 0.5 too, but is no cheaper: 0.000401 against 0.0000101 of cheap.",
+    )
+    assert (
+        router.why_not("law", "cheap", policy="cheapest-above=0.7")[0]
+        == "cheap misses P(right) 0.7, with 0.58."
+    )
+    assert "lower expected value" in router.why_not("law", "cheap", policy="value=1")[0]
+    with pytest.raises(DataError, match="no candidate 'nobody' in the zoo; it has strong, cheap"):
+        router.why_not("law", "nobody")
+
+
+def test_a_router_says_who_cannot_take_a_request(router: Router) -> None:
+    seen = Instruction(id="x", text="What is this?", images=("cat.png",))
+    assert router.why_not(seen, "strong") == ("strong cannot take this request: it takes no images.",)
+    (long,) = router.why_not("long " * 10_000, "strong")
+    assert long == (
+        "strong cannot take this request: its context window is 8,000 tokens, and the request has about 12,500."
+    )
+
+
+def test_scores_without_evidence_are_explained_by_themselves() -> None:
+    decision = Router(scorer=Level(), zoo=zoo()).route("hello")
+    assert decision.reasons == ("Highest P(right): 0.80; next cheap, 0.60.",)
+    assert (decision.tasks, decision.comparison) == ((), None)
 
 
 @pytest.mark.parametrize("text", ["日本の首都はどこですか", "ما هي عاصمة اليابان؟", "Какая столица Японии?"])
@@ -101,6 +151,12 @@ def test_the_policy_of_a_call_goes_before_the_routers_own(router: Router) -> Non
 def test_a_price_is_expected_from_the_text_and_the_profile(router: Router) -> None:
     strong = router.route("a" * 4_000).ranking[0]
     assert strong.expected_price == pytest.approx((1.0 * 1_000 + 4.0 * 100) / 1e6)
+
+
+def test_whoever_cannot_take_a_request_is_not_named_as_the_next_one(router: Router) -> None:
+    decision = router.route(Instruction(id="x", text="What is this?", images=("cat.png",)))
+    assert "cheap is the only candidate, with P(right) 0.60." in decision.reasons
+    assert decision.comparison is None
 
 
 def test_images_go_to_those_who_see(router: Router) -> None:

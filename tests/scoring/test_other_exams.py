@@ -70,11 +70,12 @@ def test_the_task_closest_to_the_instruction_decides(
 ) -> None:
     clerk = replace(candidates[0], other_exams=(shop(refunds=0.9, poems=0.3),))
     poet = replace(candidates[1], other_exams=(shop(refunds=0.3, poems=0.9),))
-    heard = gather([clerk, poet], statistics).score(embed(["refunds", "poems"]), np.zeros(2, np.float32))
+    texts, others = embed(["refunds", "poems"]), gather([clerk, poet], statistics)
+    heard = others.score(texts, np.zeros(2, np.float32))
     assert heard.gains[0, 0] > heard.gains[0, 1]
     assert heard.gains[1, 0] < heard.gains[1, 1]
     # Tasks stand in the order of their names: poems, refunds.
-    assert heard.attention.argmax(1).tolist() == [1, 0]
+    assert [others.task_attention(row[None], [0]).argmax() for row in texts] == [1, 0]
 
 
 def test_whichever_exam_has_something_closer_speaks(

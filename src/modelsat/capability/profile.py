@@ -63,20 +63,6 @@ def join_exams(profiles: Sequence[CapabilityProfile]) -> CapabilityProfile:
     return replace(first, other_exams=(*first.other_exams, *others))
 
 
-def find_result(profile: CapabilityProfile, task: str) -> TaskResult | None:
-    """A candidate's result on a task as evidence names it; None where it was not sat.
-
-    Args:
-        profile: The candidate's.
-        task: A task of the router's exam by its name, one of any other exam as "exam: task".
-    """
-    for sat in profile.exams:
-        for result in sat.results:
-            if task == f"{sat.exam}: {result.task}":
-                return result
-    return next((result for sat in profile.exams for result in sat.results if result.task == task), None)
-
-
 def perturbed_orders(
     profile: CapabilityProfile, *, times: int = 2, rng: np.random.Generator
 ) -> list[NDArray[np.intp]]:

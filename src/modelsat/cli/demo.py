@@ -72,9 +72,9 @@ def demo(
         _row(number, text, decision, took) for number, (text, decision, took) in enumerate(routed, start=1)
     ]
     table = make_table(
-        ("", "instruction", "chosen", 'Pr("Yes")', "runner-up", "tasks that spoke", "ms"),
+        ("", "instruction", "chosen", "P(right)", "runner-up", "tasks that spoke", "ms"),
         rows,
-        numeric=('Pr("Yes")', "ms"),
+        numeric=("P(right)", "ms"),
     )
     target = console(width=WIDTH)
     target.print(table)

@@ -39,7 +39,7 @@ def _print_quality(report: "EvaluationReport") -> None:
         for row in router.quality
     ]
     columns = ("router", "part", "candidates", *numbers)
-    print_table(columns, rows, title='Pr("Yes") of each pair', numeric=numbers)
+    print_table(columns, rows, title="P(right) of each pair", numeric=numbers)
 
 
 def _print_choices(report: "EvaluationReport") -> None:

@@ -32,7 +32,7 @@ def report(
     strongest: Annotated[
         str | None,
         typer.Option(
-            help='Compare with always asking this one; by default the highest mean Pr("Yes").',
+            help="Compare with always asking this one; by default the highest mean P(right).",
             show_default=False,
         ),
     ] = None,
@@ -147,7 +147,7 @@ def tables(report: "RoutingReport") -> list[Table]:
             for line in report.alternatives
         ]
         title = f"Cost of {report.compared:,} routed answers (what was not asked is estimated)"
-        found.append((title, ["choice", "cost", 'mean Pr("Yes")'], rows))
+        found.append((title, ["choice", "cost", "mean P(right)"], rows))
     if report.candidates:
         columns = [
             "candidate",
@@ -178,9 +178,7 @@ def tables(report: "RoutingReport") -> list[Table]:
     if report.quality is not None:
         rows = [_quality_row(line.candidate, line.quality) for line in report.candidates if line.quality]
         rows.append(_quality_row("all", report.quality))
-        found.append(
-            ("Quality by feedback", ["candidate", "feedback", "mean", "95%", 'mean Pr("Yes")'], rows)
-        )
+        found.append(("Quality by feedback", ["candidate", "feedback", "mean", "95%", "mean P(right)"], rows))
     return found
 
 

@@ -41,6 +41,10 @@ def route(
     policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = "best",
     top: Annotated[int, typer.Option(min=1, help="Candidates to show.")] = 5,
     explain: Annotated[bool, typer.Option("--explain", help="Say why.")] = False,
+    why_not: Annotated[
+        str | None,
+        typer.Option("--why-not", help="Say why this candidate was not chosen.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     router: RouterOption = "accurate",
     source: Annotated[
@@ -67,6 +71,8 @@ def route(
     if source is not None and target is not None:
         if text is not None:
             raise DataError("give either a text or --input, not both.")
+        if why_not is not None:
+            raise DataError("--why-not explains a single request; give it as text, without --input.")
         from modelsat.routing.batch import route_file
 
         loaded = load_router(router, zoo, candidates, policy)
@@ -85,13 +91,20 @@ def route(
         return
     # Read before the weights are: a mistake is told at once.
     instruction = read_request(text)
-    decision = load_router(router, zoo, candidates, policy).route(instruction)
+    loaded = load_router(router, zoo, candidates, policy)
+    decision = loaded.route(instruction)
+    against = () if why_not is None else loaded.why_not(instruction, why_not)
     if as_json:
         from modelsat.routing.batch import decision_row
 
-        print_json(decision_row(decision, top=top, explain=explain))
-    else:
-        print_decision(decision, top=top, explain=explain)
+        row = decision_row(decision, top=top, explain=explain)
+        print_json(
+            row if why_not is None else {**row, "why_not": {"candidate": why_not, "reasons": list(against)}}
+        )
+        return
+    print_decision(decision, top=top, explain=explain)
+    for reason in against:
+        typer.echo(f"- {reason}")
 
 
 def load_router(router: str, zoo: Path | None, candidates: str | None, policy: str) -> "Router":
@@ -138,9 +151,7 @@ def print_decision(decision: "RoutingDecision", *, top: int, explain: bool) -> N
         )
         for place, ranked in enumerate(decision.ranking[:top])
     ]
-    print_table(
-        ("", "candidate", 'Pr("Yes")', "expected price"), rows, numeric=('Pr("Yes")', "expected price")
-    )
+    print_table(("", "candidate", "P(right)", "expected price"), rows, numeric=("P(right)", "expected price"))
     if explain:
         for reason in decision.reasons:
             typer.echo(f"- {reason}")

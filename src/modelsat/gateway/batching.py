@@ -42,6 +42,10 @@ class _Score(_Task):
     deadline: float = field(kw_only=True)
 
 
+class RouterBusyError(Exception):
+    """An instruction was refused, because it could not have been scored in time."""
+
+
 class RouterThread:
     """Scores instructions one batch after the other.
 
@@ -75,10 +79,11 @@ class RouterThread:
         return await asyncio.wrap_future(future)
 
     async def score(self, router: Router, instruction: Instruction, *, timeout_s: float) -> ScoreMatrix:
-        """Pr("Yes") of every candidate of the router's zoo, one row.
+        """P(right) of every candidate of the router's zoo, one row.
 
         Raises:
-            TimeoutError: It took longer than `timeout_s`, waiting for its turn included, or surely would have.
+            TimeoutError: It took longer than `timeout_s`, waiting for its turn included.
+            RouterBusyError: It surely would have.
             ModelSatError: The router refused it.
         """
         future: Future[Any] = Future()
@@ -132,10 +137,8 @@ class RouterThread:
         return batch, None, False
 
     def _refuse(self, task: _Score) -> None:
-        # One that was given up by itself says nothing about the pace.
         if task.future.set_running_or_notify_cancel():
-            self._throughput.refused()
-            task.future.set_exception(TimeoutError())
+            task.future.set_exception(RouterBusyError())
 
     def _score(self, batch: list[_Score]) -> None:
         wanted = [task for task in batch if task.future.set_running_or_notify_cancel()]

@@ -82,6 +82,7 @@ class RequestContext:
         headers = [
             (b"x-modelsat-decision-id", self.id.encode()),
             (b"x-modelsat-candidate", header_value(self.candidate or self.choice.candidate)),
+            (b"x-modelsat-origin", self._origin().encode()),
             (b"x-modelsat-policy", header_value(self.choice.policy)),
             (b"x-modelsat-route-ms", f"{self.route_ms:.1f}".encode()),
         ]
@@ -154,8 +155,14 @@ class RequestContext:
             written = min(written, self.request.output_tokens)
         return expected_price(candidate, self.request.tokens, written)
 
+    def _origin(self) -> str:
+        """What made this candidate answer: what decided, or that the one decided for gave no answer."""
+        assert self.choice is not None
+        meant = self.shadow or self.choice.candidate
+        return "fallback" if self.candidate not in ("", meant) else self.choice.origin
+
     def _score(self) -> float:
-        """Pr("Yes") of who answers, or of who was chosen."""
+        """P(right) of who answers, or of who was chosen."""
         assert self.choice is not None
         by_name = {ranked.candidate: ranked.probability for ranked in self.choice.ranking}
         return by_name.get(self.candidate, self.choice.ranking[0].probability)

@@ -5,7 +5,8 @@ are asked when candidates are called.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,19 @@ from modelsat.gateway.records import Origin
 from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.policy import RoutingPolicy, choose
 from modelsat.routing.pricing import expected_price
-from modelsat.routing.reasons import explain
-from modelsat.routing.router import tasks_that_spoke
+from modelsat.routing.reasons import explained
 from modelsat.types import RankedCandidate, RoutingDecision, ScoreMatrix
 
 UNPRICED = "no expected price, which this policy needs"
 STAYED = "The conversation stays with the candidate of its last answer."
-BY_LEVEL = "The router gave no scores for this request; overall level decided."
+# Why the router gave no scores, as metrics count it and as a reason states it.
+Unscored = Literal["no_text", "busy", "timeout", "error"]
+BY_LEVEL: Mapping[Unscored, str] = {
+    "no_text": "The request has no text to score, so overall level decided.",
+    "busy": "The router was busy, so overall level decided.",
+    "timeout": "The router took too long, so overall level decided.",
+    "error": "The router failed, so overall level decided.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +43,7 @@ class GatewayDecision:
         ranking: Most preferred first; empty where the client named a candidate.
         order: Names of the candidates to try, in order.
         removed: Why others were not considered.
-        level_only: Whether no exam task speaks for the request.
-        tasks: Exam tasks that spoke, with their weights.
+        scores: What was decided on, one row over the zoo; or why there are none. None where the client decided.
     """
 
     policy: str
@@ -45,8 +51,7 @@ class GatewayDecision:
     order: tuple[str, ...]
     ranking: tuple[RankedCandidate, ...] = ()
     removed: Mapping[str, str] = field(default_factory=dict)
-    level_only: bool = False
-    tasks: tuple[tuple[str, float], ...] = ()
+    scores: ScoreMatrix | Unscored | None = None
 
     @property
     def candidate(self) -> str:
@@ -55,8 +60,8 @@ class GatewayDecision:
 
     @property
     def score(self) -> float | None:
-        """Its Pr("Yes"); None where no router was asked."""
-        return None if not self.ranking or self.origin == "best-single" else self.ranking[0].probability
+        """Its P(right); None where no router was asked, or none answered."""
+        return self.ranking[0].probability if isinstance(self.scores, ScoreMatrix) else None
 
 
 NAMED = "named"
@@ -115,7 +120,7 @@ def routed_choice(
     state: ServingState,
     eligible: Eligible,
     policy: RoutingPolicy,
-    scores: ScoreMatrix | None,
+    scores: ScoreMatrix | Unscored,
     *,
     earlier: str | None = None,
     margin: float = 0.0,
@@ -126,11 +131,12 @@ def routed_choice(
         state: Who can be asked.
         eligible: Who can take the request.
         policy: What is preferred.
-        scores: One row over the state's zoo; None where the router failed or was late, so that levels decide.
+        scores: One row over the state's zoo; or why the router gave none, so that levels decide.
         earlier: Who gave the conversation's last answer; None for nobody.
         margin: By which another one must be better to take over.
     """
-    given = state.levels if scores is None else scores
+    scored = isinstance(scores, ScoreMatrix)
+    given = scores if isinstance(scores, ScoreMatrix) else state.levels
     kept = np.array([index for index, name in enumerate(given.candidates) if name not in eligible.removed])
     compared = ScoreMatrix(
         instruction_ids=given.instruction_ids,
@@ -139,48 +145,35 @@ def routed_choice(
         probabilities=given.probabilities[:, kept],
     )
     ranking = choose(compared, policy, prices=eligible.prices[None, kept])[0].ranking
-    origin: Origin = "best-single" if scores is None else "router"
+    origin: Origin = "router" if scored else "level"
     before = next((ranked for ranked in ranking if ranked.candidate == earlier), None)
     if (
         before is not None
         and before is not ranking[0]
-        and (scores is None or stays(before, ranking[0], policy, margin=margin))
+        and (not scored or stays(before, ranking[0], policy, margin=margin))
     ):
         ranking = (before, *(ranked for ranked in ranking if ranked is not before))
-        origin = "conversation" if scores is not None else origin
-    evidence = given.evidence
+        origin = "conversation"
     return GatewayDecision(
         policy=str(policy),
         origin=origin,
         order=tuple(ranked.candidate for ranked in ranking),
         ranking=ranking,
         removed=eligible.removed,
-        level_only=evidence is not None and bool(evidence.level_only[0]),
-        tasks=tasks_that_spoke(evidence, 0),
+        scores=scores,
     )
 
 
-def reasons_of(
-    choice: GatewayDecision, state: ServingState, policy: RoutingPolicy, text: str
-) -> tuple[str, ...]:
-    """Why a routed choice was made, in sentences."""
-    if choice.origin == "conversation":
-        return (STAYED,)
-    if choice.origin == "best-single":
-        return (BY_LEVEL,)
+def explained_choice(choice: GatewayDecision, policy: RoutingPolicy, text: str) -> RoutingDecision:
+    """A routed choice with its reasons."""
     decision = RoutingDecision(
         instruction_id="", candidate=choice.candidate, policy=choice.policy, ranking=choice.ranking
     )
-    return explain(
-        decision,
-        text=text,
-        policy=policy,
-        profiles=state.profiles,
-        tasks=choice.tasks,
-        level_only=choice.level_only,
-        excluded=(),
-        no_one_fits=False,
-    )
+    if choice.origin == "conversation":
+        return replace(decision, reasons=(STAYED,))
+    if not isinstance(choice.scores, ScoreMatrix):
+        return replace(decision, reasons=(BY_LEVEL[choice.scores or "error"],))
+    return explained(decision, choice.scores, 0, policy, text=text)
 
 
 def _prices(state: ServingState, demand: Demand) -> NDArray[np.float64]:

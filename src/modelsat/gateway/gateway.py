@@ -11,11 +11,11 @@ import numpy as np
 from modelsat.errors import ModelSatError
 from modelsat.gateway.admission import Admission
 from modelsat.gateway.asgi import Scope
-from modelsat.gateway.batching import RouterThread
+from modelsat.gateway.batching import RouterBusyError, RouterThread
 from modelsat.gateway.breaker import Breaker
 from modelsat.gateway.constraints import Demand
 from modelsat.gateway.conversations import Conversations, Turn
-from modelsat.gateway.decide import GatewayDecision, find_eligible, named_choice, routed_choice
+from modelsat.gateway.decide import GatewayDecision, Unscored, find_eligible, named_choice, routed_choice
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.headers import first
 from modelsat.gateway.logs import log
@@ -29,6 +29,7 @@ from modelsat.gateway.settings import GatewaySettings
 from modelsat.gateway.telemetry import Telemetry
 from modelsat.gateway.upstream import Upstream
 from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.router import Router
 from modelsat.routing.scorer import Scorer
 from modelsat.types import Candidate, Instruction, ScoreMatrix
 
@@ -255,8 +256,8 @@ class Gateway:
 
     async def scores(
         self, state: ServingState, instruction: Instruction | None, *, timeout_s: float
-    ) -> ScoreMatrix | None:
-        """Pr("Yes") of every candidate, one row; None where the router fails or is late.
+    ) -> ScoreMatrix | Unscored:
+        """P(right) of every candidate, one row; or why the router gave none.
 
         Raises:
             GatewayError: 503 while the router is loading.
@@ -268,26 +269,32 @@ class Gateway:
                 code="not_ready",
                 retry_after=1.0,
             )
-        if instruction is None:
-            reason = "no_text"
+        scores = (
+            "no_text" if instruction is None else await self._scores(state.router, instruction, timeout_s)
+        )
+        if not isinstance(scores, ScoreMatrix):
+            self.telemetry.router_failures.labels(scores).inc()
+        return scores
+
+    async def _scores(
+        self, router: Router, instruction: Instruction, timeout_s: float
+    ) -> ScoreMatrix | Unscored:
+        remembered = router.recall(instruction)
+        if remembered is not None:
+            self.telemetry.remembered.inc()
+            return remembered
+        try:
+            scores = await self.engine.score(router, instruction, timeout_s=timeout_s)
+        except RouterBusyError:
+            return "busy"
+        except TimeoutError:
+            return "timeout"
+        except ModelSatError as error:
+            log("router refused", error=str(error))
+        except Exception as error:
+            log("router failed", error=type(error).__name__)
         else:
-            remembered = state.router.recall(instruction)
-            if remembered is not None:
-                self.telemetry.remembered.inc()
-                return remembered
-            try:
-                scores = await self.engine.score(state.router, instruction, timeout_s=timeout_s)
-                if np.isfinite(scores.logits).all():
-                    return scores
-                reason = "error"
-                log("router failed", error="a score is not a number")
-            except TimeoutError:
-                reason = "timeout"
-            except ModelSatError as error:
-                reason = "error"
-                log("router refused", error=str(error))
-            except Exception as error:
-                reason = "error"
-                log("router failed", error=type(error).__name__)
-        self.telemetry.router_failures.labels(reason).inc()
-        return None
+            if np.isfinite(scores.logits).all():
+                return scores
+            log("router failed", error="a score is not a number")
+        return "error"

@@ -1,17 +1,19 @@
 """The gateway's APIs as an OpenAPI document: what is sent, what comes back, and how it fails."""
 
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from modelsat import __version__
 from modelsat.gateway.api import FeedbackForm
 from modelsat.gateway.overrides import Overrides
+from modelsat.gateway.records import Origin
 from modelsat.gateway.route_api import RouteBatchForm, RouteForm
+from modelsat.types import Comparison
 
 Schema = dict[str, Any]
 _REF = "#/components/schemas/"
-_FORMS: tuple[type[BaseModel], ...] = (FeedbackForm, Overrides, RouteBatchForm, RouteForm)
+_FORMS = (Comparison, FeedbackForm, Overrides, RouteBatchForm, RouteForm)
 _FAULTS = {
     400: "Malformed, or no candidate can take it: the message says which constraint removed whom.",
     401: "No API key, or an unknown one.",
@@ -74,7 +76,7 @@ def openapi_document() -> Schema:
 def _form_schemas() -> Schema:
     schemas: Schema = {}
     for form in _FORMS:
-        schema = form.model_json_schema(ref_template=_REF + "{model}")
+        schema = TypeAdapter(form).json_schema(ref_template=_REF + "{model}")
         schemas |= schema.pop("$defs", {}) | {form.__name__: schema}
     return schemas
 
@@ -88,16 +90,17 @@ def _json(schema: Schema) -> Schema:
 
 
 def _operation(summary: str, body: Schema | None, answer: Schema) -> Schema:
-    content = _json(answer)
+    answered: Schema = {"description": "The answer.", "content": _json(answer)}
     if answer is _ANY:
-        content |= {"text/event-stream": {"schema": {"type": "string"}}}
+        answered["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
+        answered["headers"] = _HEADERS
     faults = {
         str(status): {"description": what, "content": _json(_reference("Error"))}
         for status, what in _FAULTS.items()
     }
     operation: Schema = {
         "summary": summary,
-        "responses": {"200": {"description": "The answer.", "content": content}, **faults},
+        "responses": {"200": answered, **faults},
     }
     if body is not None:
         operation["requestBody"] = {"required": True, "content": _json(body)}
@@ -121,6 +124,12 @@ def _object(properties: Schema, *optional: str) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
 _MAYBE: Schema = {"type": ["number", "null"]}
+_ORIGIN: Schema = {
+    "type": "string",
+    "enum": list(get_args(Origin)),
+    "description": "What decided: the router's scores, overall level alone, the client by name, or the conversation's "
+    "earlier choice.",
+}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _ANY: Schema = {"type": "object", "description": "What the candidate answered, as it was sent."}
 _MODEL: Schema = {
@@ -128,6 +137,17 @@ _MODEL: Schema = {
     "minLength": 1,
     "description": "auto, auto:best, auto:cheapest-above=0.6, auto:value=0.01, or a candidate's name.",
     "examples": ["auto"],
+}
+_HEADERS: Schema = {
+    "x-modelsat-decision-id": {"schema": _TEXT, "description": "For /v1/feedback."},
+    "x-modelsat-candidate": {"schema": _TEXT, "description": "Who answers."},
+    "x-modelsat-origin": {
+        "schema": {"type": "string", "enum": [*get_args(Origin), "fallback"]},
+        "description": "Why this candidate answers; fallback: the one decided for gave no answer.",
+    },
+    "x-modelsat-policy": {"schema": _TEXT, "description": "Named where the client named a candidate."},
+    "x-modelsat-score": {"schema": _TEXT, "description": "Its P(right); absent where no router was asked."},
+    "x-modelsat-route-ms": {"schema": _TEXT, "description": "Milliseconds to the decision."},
 }
 _METADATA: Schema = {"type": "object", "properties": {"modelsat": _reference("Overrides")}}
 _MESSAGE: Schema = _object(
@@ -163,7 +183,7 @@ _SCHEMAS: Schema = {
             "candidate": _TEXT,
             "probability": _MAYBE,
             "policy": _TEXT,
-            "origin": _TEXT,
+            "origin": _ORIGIN,
             "ranking": {
                 "type": "array",
                 "items": _object({"candidate": _TEXT, "probability": _NUMBER, "expected_cost": _MAYBE}),
@@ -171,6 +191,7 @@ _SCHEMAS: Schema = {
             "removed": {"type": "object", "additionalProperties": _TEXT},
             "reasons": _TEXTS,
             "tasks": {"type": "array", "items": _object({"task": _TEXT, "weight": _NUMBER})},
+            "comparison": {"anyOf": [_reference("Comparison"), {"type": "null"}]},
             "route_ms": _NUMBER,
         }
     ),

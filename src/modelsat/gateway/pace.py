@@ -1,28 +1,42 @@
-"""How long scoring takes here, as it was seen lately: what cannot be done in time is better not begun."""
+"""How long scoring takes here, as seen lately: what cannot be done in time is better not begun."""
 
-# Weight of the last batch in the running mean.
-_LAST = 0.3
-# Each refusal makes the estimate a little more hopeful, so that one slow moment cannot refuse everything for good.
-_HOPE = 0.9
+import time
+from collections import deque
+from collections.abc import Callable
+from statistics import median_low
+
+# The median of the last few batches, and of two at least: a process that was stopped for a moment is not slow.
+_FEWEST, _MOST = 2, 5
 # Batches are planned to take this share of the time that is left: instructions differ in length.
 _PLANNED = 0.7
+# The estimate fades with the seconds since the last batch: refusals keep it from being corrected.
+_FORGOTTEN_AFTER_S = 30.0
 
 
 class ThroughputEstimate:
-    """A running mean of the seconds that one instruction takes; nothing is refused before the first was timed."""
+    """The seconds that one instruction takes.
 
-    def __init__(self) -> None:
-        self.seconds_each = 0.0
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._batches: deque[float] = deque(maxlen=_MOST)
+        self._last = clock()
+
+    @property
+    def seconds_each(self) -> float:
+        """Seconds for one instruction; 0 where too little is known, so that nothing is refused."""
+        if len(self._batches) < _FEWEST:
+            return 0.0
+        return median_low(self._batches) * max(0.0, 1.0 - (self._clock() - self._last) / _FORGOTTEN_AFTER_S)
 
     def can_do(self, count: int, seconds_left: float) -> bool:
         """Whether so many instructions can be scored together in that time."""
         return count * self.seconds_each <= _PLANNED * seconds_left
 
-    def took(self, batch: int, seconds: float) -> None:
-        """Learn from a batch."""
-        each = seconds / batch
-        self.seconds_each = each if not self.seconds_each else (1 - _LAST) * self.seconds_each + _LAST * each
-
-    def refused(self) -> None:
-        """Learn that one instruction was refused on this estimate."""
-        self.seconds_each *= _HOPE
+    def took(self, count: int, seconds: float) -> None:
+        """Learn from a batch of so many instructions."""
+        self._batches.append(seconds / count)
+        self._last = self._clock()

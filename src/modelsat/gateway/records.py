@@ -7,11 +7,11 @@ Times are seconds since 1970 (UTC); money is in the unit of the zoo's prices.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-Origin = Literal["router", "conversation", "named", "best-single"]
+Origin = Literal["router", "level", "named", "conversation"]
 
 
 class RankedCost(NamedTuple):
-    """One line of a recorded ranking: candidate, Pr("Yes") and expected cost (None where unknown)."""
+    """One line of a recorded ranking: candidate, P(right) and expected cost (None where unknown)."""
 
     candidate: str
     probability: float
@@ -28,15 +28,15 @@ class DecisionRecord:
         key_id: The API key's id (never the key); None without keys.
         policy: The policy as text, such as "cheapest-above=0.6".
         candidate: The candidate chosen. In shadow mode the one that would have answered.
-        score: Its Pr("Yes"); None where no router was asked or none answered.
+        score: Its P(right); None where no router was asked or none answered.
         ranking: Eligible candidates, most preferred first; empty where no router answered.
         route_ms: Milliseconds from the request to the decision.
         request_tokens: Estimate of the request's tokens.
         conversation: Hash of the conversation's beginning; None where it cannot be told.
         shadow: Whether a fixed candidate answered instead.
         prompt: The text that was routed on; None unless prompts are kept.
-        origin: Who decided: the router, the conversation's earlier choice, the client by name, or the fallback to
-            the policy's best single candidate when the router failed or was late.
+        origin: What decided: the router's scores; overall level, where the router failed, was late or busy; the client,
+            by name; or the conversation's earlier choice.
     """
 
     id: str

@@ -92,7 +92,7 @@ class RoutingReport:
         failed: Answers that ended with an error or were broken off.
         fell_back: Answers that another candidate gave than the first that was asked.
         shadow: Decisions that were recorded while a fixed candidate answered.
-        origins: Decisions by who made them: router, conversation, named, best-single.
+        origins: Decisions by what made them: router, level, named, conversation.
         cost: Money spent, where it is known.
         unpriced: Answers whose cost is not known.
         compared: Answers that alternatives are compared on: routed ones of known cost and expected costs.
@@ -175,7 +175,8 @@ def make_report(
     for row in rows():
         counts["decisions"] += 1
         counts["shadow"] += row.shadow
-        origins[row.origin] += 1
+        # Version 0.3 wrote best-single where level decided.
+        origins["level" if row.origin == "best-single" else row.origin] += 1
         if row.answered_by is not None:
             tallies.setdefault(row.answered_by, _Tally()).add(row)
             counts["fell_back"] += row.fallbacks > 0

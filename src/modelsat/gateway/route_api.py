@@ -11,7 +11,7 @@ from modelsat.errors import DataError
 from modelsat.gateway.asgi import Scope
 from modelsat.gateway.constraints import Demand, shown
 from modelsat.gateway.context import new_decision_id, recorded_ranking
-from modelsat.gateway.decide import Eligible, GatewayDecision, find_eligible, reasons_of, routed_choice
+from modelsat.gateway.decide import Eligible, GatewayDecision, explained_choice, find_eligible, routed_choice
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.json_endpoint import read_form
@@ -20,10 +20,11 @@ from modelsat.gateway.overrides import refused
 from modelsat.gateway.records import Caller, DecisionRecord
 from modelsat.gateway.request import IMAGE_TOKENS, clip
 from modelsat.gateway.serving_state import ServingState
+from modelsat.routing.batch import comparison_row
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import instruction_tokens
 from modelsat.routing.requests import read_messages
-from modelsat.types import Instruction
+from modelsat.types import Instruction, RoutingDecision
 
 BATCH = 256
 
@@ -132,11 +133,10 @@ class RouteApi:
             origin=choice.origin,
         )
         gateway.write(record)
-        reasons = reasons_of(choice, state, asked.policy, asked.instruction.text)
-        return _decision(record, choice, reasons)
+        return _decision(record, choice, explained_choice(choice, asked.policy, asked.instruction.text))
 
 
-def _decision(record: DecisionRecord, choice: GatewayDecision, reasons: tuple[str, ...]) -> dict[str, Any]:
+def _decision(record: DecisionRecord, choice: GatewayDecision, explained: RoutingDecision) -> dict[str, Any]:
     return {
         "id": record.id,
         "candidate": record.candidate,
@@ -152,8 +152,9 @@ def _decision(record: DecisionRecord, choice: GatewayDecision, reasons: tuple[st
             for line in record.ranking
         ],
         "removed": shown(choice.removed),
-        "reasons": list(reasons),
-        "tasks": [{"task": task, "weight": weight} for task, weight in choice.tasks],
+        "reasons": list(explained.reasons),
+        "tasks": [{"task": task, "weight": weight} for task, weight in explained.tasks],
+        "comparison": comparison_row(explained.comparison),
         "route_ms": round(record.route_ms, 1),
     }
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.requests import looks_like_messages, to_instruction
 from modelsat.routing.router import BATCH_SIZE, Router
 from modelsat.routing.scorer import identity_of
-from modelsat.types import Instruction, RoutingDecision
+from modelsat.types import Comparison, Instruction, RoutingDecision
 
 Progress = Callable[[int, int], None]
 LINES_NAMED = 5
@@ -137,7 +137,7 @@ def decision_row(
     Args:
         decision: The decision.
         top: How many candidates of the ranking to keep.
-        explain: Keep reasons and tasks.
+        explain: Keep reasons, tasks and the comparison with the next one.
     """
     row: dict[str, Any] = {
         "id": decision.instruction_id,
@@ -157,6 +157,17 @@ def decision_row(
     if explain:
         row["reasons"] = list(decision.reasons)
         row["tasks"] = [{"task": task, "weight": round(weight, 4)} for task, weight in decision.tasks]
+        row["comparison"] = comparison_row(decision.comparison)
+    return row
+
+
+def comparison_row(comparison: Comparison | None) -> dict[str, Any] | None:
+    """A comparison as JSON has it; null where there is none."""
+    if comparison is None:
+        return None
+    row: dict[str, Any] = json.loads(
+        json.dumps(asdict(comparison)), parse_float=lambda text: round(float(text), 4)
+    )
     return row
 
 

@@ -69,9 +69,7 @@ def with_rows(scores: ScoreMatrix, rows: NDArray[np.intp], other: ScoreMatrix) -
     """
     logits, probabilities = scores.logits.copy(), scores.probabilities.copy()
     logits[rows], probabilities[rows] = other.logits, other.probabilities
-    evidence = scores.evidence
-    if evidence is not None and other.evidence is not None:
-        weights, level_only = evidence.weights.copy(), evidence.level_only.copy()
-        weights[rows], level_only[rows] = other.evidence.weights, other.evidence.level_only
-        evidence = replace(evidence, weights=weights, level_only=level_only)
-    return replace(scores, logits=logits, probabilities=probabilities, evidence=evidence)
+    evidence = list(scores.evidence)
+    for row, one in zip(rows.tolist(), other.evidence, strict=True):
+        evidence[row] = one
+    return replace(scores, logits=logits, probabilities=probabilities, evidence=tuple(evidence))

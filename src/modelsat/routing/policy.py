@@ -25,9 +25,9 @@ class RoutingPolicy:
     """What to prefer.
 
     - `best`: the highest score.
-    - `cheapest-above=P`: the cheapest candidate whose Pr("Yes") is at least P; the best one where none
+    - `cheapest-above=P`: the cheapest candidate whose P(right) is at least P; the best one where none
       reaches P.
-    - `value=V`: the highest Pr("Yes") x V minus expected price, V being what a solved instruction is worth,
+    - `value=V`: the highest P(right) x V minus expected price, V being what a solved instruction is worth,
       in the same money as the prices.
 
     Attributes:

@@ -1,17 +1,30 @@
-"""Why a candidate was chosen, in sentences made from the evidence itself.
+"""Why a candidate was chosen, or was not: sentences made from the sum behind the scores.
 
-Nothing here influences a choice: reasons are read off scores, profiles and policy afterwards.
+Nothing here influences a choice. `compare` works the sum out for two candidates; everything else is a pure function of
+the decision.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
-from modelsat.capability.profile import find_result
+import numpy as np
+from numpy.typing import NDArray
+
 from modelsat.routing.policy import RoutingPolicy
-from modelsat.types import CapabilityProfile, RankedCandidate, RoutingDecision
+from modelsat.types import (
+    Comparison,
+    RankedCandidate,
+    RoutingDecision,
+    ScoreMatrix,
+    ScoreParts,
+    TaskDifference,
+    column_index,
+)
 
-TASKS_NAMED = 3
-LEVEL_ONLY = "No exam task speaks for this instruction; overall level decided."
+# A task is named from this share of the attention on. The tuned attention gives some tasks 5 to 8% whatever it reads.
+STANDS_OUT = 0.1
+NONE_SIMILAR = "No exam task is similar to this request"
 NOT_ENGLISH = (
     "Most of the text is not in Latin script; the embedded models are English, "
     "so these scores say less than usual."
@@ -20,40 +33,142 @@ NO_ONE_FITS = (
     "No candidate is known to take this instruction (images or length); all of them were considered."
 )
 SCRIPT_SAMPLE = 4_000
+# Differences of P(right) that round to 0.0 points are not named.
+_LEAST = 0.0005
+# Tasks that add less than this share of the largest part are left to the sum of the others.
+_TELLING = 0.1
+
+
+def compare(scores: ScoreMatrix, row: int, candidate: str, other: str) -> Comparison | None:
+    """Work out why two candidates' scores on one instruction differ; None where the scorer cannot tell.
+
+    Raises:
+        DataError: A candidate is not among the scores.
+    """
+    columns = column_index(scores.candidates, [candidate, other])
+    parts = _parts(scores, row, columns.tolist())
+    if parts is None:
+        return None
+    lead, likelier = (
+        float(pair[0]) - float(pair[1])
+        for pair in (scores.logits[row, columns], scores.probabilities[row, columns])
+    )
+    chance = float(scores.probabilities[row, columns[0]])
+    # All parts of a difference are converted alike, so that they still add up.
+    per_logit = likelier / lead if abs(lead) > 1e-6 else chance * (1.0 - chance)
+    levels, contributions = per_logit * parts.levels, per_logit * parts.contributions
+    differences, attention = contributions[0] - contributions[1], parts.attention.mean(0)
+    named = np.flatnonzero(_standing_out(parts))
+    return Comparison(
+        candidate=candidate,
+        other=other,
+        typical=parts.typical,
+        difference=likelier,
+        level=float(levels[0] - levels[1]),
+        accuracy=float(parts.level_accuracies[0]),
+        other_accuracy=float(parts.level_accuracies[1]),
+        tasks=tuple(
+            TaskDifference(
+                task=parts.tasks[task],
+                attention=float(attention[task]),
+                difference=float(differences[task]),
+                residual=float(parts.residuals[0, task]),
+                other_residual=float(parts.residuals[1, task]),
+            )
+            for task in sorted(named, key=lambda task: -differences[task])
+        ),
+        rest=float(differences.sum() - differences[named].sum()),
+        level_only=not parts.contributions.any(),
+    )
+
+
+def tasks_that_stand_out(scores: ScoreMatrix, row: int, candidate: str) -> tuple[tuple[str, float], ...]:
+    """Exam tasks that a score rests on, with their shares of attention, heaviest first; none where none stands out."""
+    parts = _parts(scores, row, column_index(scores.candidates, [candidate]).tolist())
+    if parts is None:
+        return ()
+    attention = parts.attention[0]
+    named = sorted(np.flatnonzero(_standing_out(parts)), key=lambda task: -attention[task])
+    return tuple((parts.tasks[task], float(attention[task])) for task in named)
+
+
+def closest_rival(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> RankedCandidate | None:
+    """The candidate that the chosen one is explained against; None where it is alone, or only its price decided.
+
+    Args:
+        ranking: The candidates that could be chosen; the chosen one first.
+        policy: What was preferred.
+    """
+    chosen, others = ranking[0], ranking[1:]
+    if policy.kind == "value" and policy.amount == 0:
+        return None
+    if policy.kind == "cheapest-above" and _reaches(chosen, policy):
+        missing = [ranked for ranked in others if not _reaches(ranked, policy)]
+        cheaper = [ranked for ranked in missing if _price(ranked) < _price(chosen)]
+        alone = len(missing) == len(others)
+        return next(iter(cheaper or (missing if alone else [])), None)
+    return next(iter(others), None)
+
+
+def explained(
+    decision: RoutingDecision,
+    scores: ScoreMatrix,
+    row: int,
+    policy: RoutingPolicy,
+    *,
+    text: str,
+    excluded: Sequence[str] = (),
+    no_one_fits: bool = False,
+) -> RoutingDecision:
+    """A decision with its comparison, tasks and reasons; see `explain`.
+
+    Args:
+        decision: The decision without them.
+        scores: What it was made from, of these candidates or more.
+        row: The instruction's row of the scores.
+        policy: What was preferred.
+        text: The instruction's text.
+        excluded: Candidates of the ranking that cannot take the instruction.
+        no_one_fits: None can, so that none was excluded.
+    """
+    rival = closest_rival([each for each in decision.ranking if each.candidate not in excluded], policy)
+    comparison = None if rival is None else compare(scores, row, decision.candidate, rival.candidate)
+    if comparison is None:
+        tasks = tasks_that_stand_out(scores, row, decision.candidate)
+    else:
+        heaviest = sorted(comparison.tasks, key=lambda task: -task.attention)
+        tasks = tuple((task.task, task.attention) for task in heaviest)
+    decision = replace(decision, comparison=comparison, tasks=tasks)
+    reasons = explain(decision, policy, text=text, excluded=excluded, no_one_fits=no_one_fits)
+    return replace(decision, reasons=reasons)
 
 
 def explain(
     decision: RoutingDecision,
+    policy: RoutingPolicy,
     *,
     text: str,
-    policy: RoutingPolicy,
-    profiles: Mapping[str, CapabilityProfile],
-    tasks: Sequence[tuple[str, float]],
-    level_only: bool,
-    excluded: Sequence[str],
-    no_one_fits: bool,
+    excluded: Sequence[str] = (),
+    no_one_fits: bool = False,
 ) -> tuple[str, ...]:
     """Reasons of one decision, most telling first.
 
     Args:
         decision: The decision without its reasons.
-        text: The instruction's text.
         policy: What was preferred.
-        profiles: By candidate.
-        tasks: Exam tasks with their weights, heaviest first; empty where the scorer cannot tell.
-        level_only: No task speaks for the instruction.
-        excluded: Candidates that cannot take the instruction.
+        text: The instruction's text.
+        excluded: Candidates of the ranking that cannot take the instruction.
         no_one_fits: None can, so that none was excluded.
     """
-    reasons = [policy_reason(decision.ranking, policy)]
-    chosen = profiles[decision.candidate]
-    runner_up = profiles[decision.ranking[1].candidate] if len(decision.ranking) > 1 else None
-    if level_only:
-        reasons.append(LEVEL_ONLY)
-    if level_only or not tasks:
-        reasons.append(_level_reason(chosen, runner_up))
-    else:
-        reasons += [_task_reason(name, weight, chosen, runner_up) for name, weight in tasks[:TASKS_NAMED]]
+    ranking = [ranked for ranked in decision.ranking if ranked.candidate not in excluded]
+    reasons = [_verdict(ranking, policy)]
+    rival = closest_rival(ranking, policy)
+    if policy.kind == "cheapest-above" and _reaches(ranking[0], policy):
+        reasons += _beside_the_cheapest(ranking, rival)
+    if decision.comparison is not None and rival is not None:
+        reasons += _sum_of(decision.comparison, ranking[0], rival, policy, ahead=True)
+        chance = f"P(right) {decision.comparison.typical:.2f}"
+        reasons.append(f"Difficulty: a candidate of average level has {chance}.")
     if no_one_fits:
         reasons.append(NO_ONE_FITS)
     elif excluded:
@@ -65,22 +180,36 @@ def explain(
     return tuple(reasons)
 
 
-def policy_reason(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
-    """What the policy saw in the first of a ranking."""
-    chosen = ranking[0]
-    if len(ranking) == 1:
-        return f'{chosen.candidate} is the only candidate, with Pr("Yes") {chosen.probability:.2f}.'
-    if policy.kind == "cheapest-above":
-        reaching = sum(candidate.probability >= policy.amount for candidate in ranking)
-        if chosen.probability >= policy.amount:
-            return f'Cheapest of {reaching} candidate(s) with Pr("Yes") of at least {policy.amount:g}.'
-        return f'No candidate reaches Pr("Yes") {policy.amount:g}; the best one has {chosen.probability:.2f}.'
-    if policy.kind == "value":
-        worth = chosen.probability * policy.amount - (chosen.expected_price or 0.0)
-        solved = f'Pr("Yes") {chosen.probability:.2f} x {policy.amount:g}'
-        return f"Highest expected value, {worth:.4g}: {solved} less its price."
-    second = ranking[1]
-    return f'Highest Pr("Yes"): {chosen.probability:.2f}; next {second.candidate}, {second.probability:.2f}.'
+def explain_why_not(
+    decision: RoutingDecision, comparison: Comparison | None, name: str, policy: RoutingPolicy
+) -> tuple[str, ...]:
+    """Reasons why a candidate that could have been chosen was not, most telling first.
+
+    Args:
+        decision: The decision.
+        comparison: The candidate against the chosen one.
+        name: The candidate.
+        policy: What was preferred.
+    """
+    chosen = decision.ranking[0]
+    if name == chosen.candidate:
+        return (f"{name} was chosen.",)
+    place = next(at for at, ranked in enumerate(decision.ranking) if ranked.candidate == name)
+    asked = decision.ranking[place]
+    chances = f"P(right) {_digits(asked, chosen)} against {_digits(chosen, asked)} of {chosen.candidate}"
+    prices = f"{_money(_price(asked))} against {_money(_price(chosen))} of {chosen.candidate}"
+    if policy.kind == "cheapest-above" and _reaches(chosen, policy):
+        if _reaches(asked, policy):
+            return (f"{name} reaches P(right) {policy.amount:g} too, but is no cheaper: {prices}.",)
+        verdict = f"{name} misses P(right) {policy.amount:g}, with {_digits(asked, chosen)}."
+    elif policy.kind == "value":
+        if policy.amount == 0:
+            return (f"{name} is no cheaper: {prices}.",)
+        worths = f"{_money(_worth(asked, policy))} against {_money(_worth(chosen, policy))}"
+        verdict = f"{name} has a lower expected value, {worths}: {chances}."
+    else:
+        verdict = f"{name} is number {place + 1} of {len(decision.ranking)}: {chances}."
+    return (verdict, *([] if comparison is None else _sum_of(comparison, asked, chosen, policy, ahead=False)))
 
 
 def is_mostly_not_latin(text: str) -> bool:
@@ -92,18 +221,133 @@ def is_mostly_not_latin(text: str) -> bool:
     return latin * 2 < len(letters)
 
 
-def _level_reason(chosen: CapabilityProfile, runner_up: CapabilityProfile | None) -> str:
-    compared = "" if runner_up is None else f", {runner_up.candidate} {runner_up.level:.0%}"
-    return f"Whole exam: {chosen.candidate} {chosen.level:.0%}{compared}."
+def _parts(scores: ScoreMatrix, row: int, columns: list[int]) -> ScoreParts | None:
+    return scores.evidence[row].parts(columns) if scores.evidence else None
 
 
-def _task_reason(
-    task: str, weight: float, chosen: CapabilityProfile, runner_up: CapabilityProfile | None
-) -> str:
-    compared = "" if runner_up is None else f", {runner_up.candidate} {_accuracy(runner_up, task)}"
-    return f"{task} ({weight:.0%} of the attention): {chosen.candidate} {_accuracy(chosen, task)}{compared}."
+def _standing_out(parts: ScoreParts) -> NDArray[np.bool_]:
+    """[task]; none where no task is similar to the instruction."""
+    return np.asarray((parts.attention.mean(0) >= STANDS_OUT) & parts.contributions.any())
 
 
-def _accuracy(profile: CapabilityProfile, task: str) -> str:
-    result = find_result(profile, task)
-    return "not sat" if result is None else f"{result.accuracy:.0%}"
+def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
+    """What the policy saw in the first of a ranking."""
+    chosen = ranking[0]
+    if len(ranking) == 1:
+        return f"{chosen.candidate} is the only candidate, with P(right) {chosen.probability:.2f}."
+    second = ranking[1]
+    if policy.kind == "cheapest-above":
+        reaching = [ranked for ranked in ranking if _reaches(ranked, policy)]
+        if not reaching:
+            return (
+                f"No candidate reaches P(right) {policy.amount:g}; the likeliest has {_digits(chosen, second)}, "
+                f"next {second.candidate}, {_digits(second, chosen)}."
+            )
+        if len(reaching) == 1:
+            return (
+                f"The only candidate with P(right) of at least {policy.amount:g}: {_digits(chosen, second)}."
+            )
+        return (
+            f"Cheapest of {len(reaching)} candidates with P(right) of at least {policy.amount:g}: "
+            f"{chosen.probability:.2f} at the price {_money(_price(chosen))}; "
+            f"next {second.candidate}, {_money(_price(second))}."
+        )
+    if policy.kind == "value":
+        solved = (
+            f"P(right) {chosen.probability:.2f} x {policy.amount:g} less the price {_money(_price(chosen))}"
+        )
+        return (
+            f"Highest expected value, {_money(_worth(chosen, policy))}: {solved}; "
+            f"next {second.candidate}, {_money(_worth(second, policy))}."
+        )
+    if chosen.logit == second.logit:
+        decided = "lower price" if _price(chosen) < _price(second) else "name, in alphabetical order"
+        return f"Highest P(right): {chosen.probability:.2f}, as {second.candidate}; chosen by {decided}."
+    return f"Highest P(right): {_digits(chosen, second)}; next {second.candidate}, {_digits(second, chosen)}."
+
+
+def _beside_the_cheapest(ranking: Sequence[RankedCandidate], rival: RankedCandidate | None) -> list[str]:
+    """What the cheapest of those that reach a bar saves, and whom the bar left out."""
+    chosen, likeliest = ranking[0], max(ranking, key=lambda ranked: ranked.logit)
+    sentences = []
+    if likeliest.logit > chosen.logit:
+        chance = f"P(right) {_digits(likeliest, chosen)} at the price {_money(_price(likeliest))}"
+        sentences.append(f"The likeliest, {likeliest.candidate}, has {chance}.")
+    if rival is not None:
+        cheaper = " is cheaper but" if _price(rival) < _price(chosen) else ""
+        sentences.append(f"{rival.candidate}{cheaper} misses it, with P(right) {_digits(rival, chosen)}.")
+    return sentences
+
+
+def _sum_of(
+    comparison: Comparison,
+    candidate: RankedCandidate,
+    other: RankedCandidate,
+    policy: RoutingPolicy,
+    *,
+    ahead: bool,
+) -> list[str]:
+    """What a candidate's lead, or its distance behind another one, adds up from; what makes it comes first."""
+    parts = [(comparison.level, f"level {{}}{_accuracies(comparison)}")]
+    total, rest = comparison.difference, comparison.rest
+    if policy.kind == "value" and policy.amount > 0:
+        cheaper = (_price(other) - _price(candidate)) / policy.amount
+        parts.append((cheaper, "price {}"))
+        total += cheaper
+    sizes = [abs(value) for value, _ in parts] + [abs(task.difference) for task in comparison.tasks]
+    for task in comparison.tasks:
+        if abs(task.difference) >= _TELLING * max(sizes):
+            parts.append((task.difference, f"{task.task} {{}}{_residuals(task)}"))
+        else:
+            rest += task.difference
+    parts.append((rest, "other tasks {}" if comparison.tasks else "task results {} (no task stands out)"))
+    parts = [(value, words) for value, words in parts if abs(value) >= _LEAST]
+    parts.sort(key=lambda part: part[0], reverse=ahead)
+    sentences = []
+    if parts:
+        distance = f"{100 * abs(total):.1f}" if abs(total) >= _LEAST else "less than 0.1"
+        named = ", ".join(words.format(f"{100 * value:+.1f}") for value, words in parts)
+        sentences.append(
+            f"{candidate.candidate} {'leads' if ahead else 'trails'} {other.candidate} by {distance} points: {named}."
+        )
+    if comparison.level_only:
+        sentences.append(f"{NONE_SIMILAR}: only level{' and price' if policy.needs_prices else ''} decided.")
+    return sentences
+
+
+def _accuracies(comparison: Comparison) -> str:
+    if (comparison.accuracy > comparison.other_accuracy) != (comparison.level > 0):
+        return ""
+    return f" ({comparison.accuracy:.0%} of the exam against {comparison.other_accuracy:.0%})"
+
+
+def _residuals(task: TaskDifference) -> str:
+    own, other = round(100 * task.residual), round(100 * task.other_residual)
+    if (own > other) != (task.difference > 0):
+        return ""
+    above, other_above = ("above" if points > 0 else "below" for points in (own, other))
+    turned = f" {other_above}" if other and above != other_above else ""
+    return f" ({abs(own)} {above} its level against {abs(other)}{turned})"
+
+
+def _reaches(ranked: RankedCandidate, policy: RoutingPolicy) -> bool:
+    # In the precision of the scores, as `modelsat.routing.policy.rank` compares.
+    return bool(np.float32(ranked.probability) >= np.float32(policy.amount))
+
+
+def _price(ranked: RankedCandidate) -> float:
+    return np.inf if ranked.expected_price is None else ranked.expected_price
+
+
+def _worth(ranked: RankedCandidate, policy: RoutingPolicy) -> float:
+    return ranked.probability * policy.amount - _price(ranked)
+
+
+def _digits(ranked: RankedCandidate, beside: RankedCandidate) -> str:
+    """A probability with as many digits as tell it from another one, up to four."""
+    pairs = ((f"{ranked.probability:.{digits}f}", f"{beside.probability:.{digits}f}") for digits in (2, 3, 4))
+    return next((own for own, other in pairs if own != other), f"{ranked.probability:.2f}")
+
+
+def _money(amount: float) -> str:
+    return np.format_float_positional(amount, precision=3, fractional=False, trim="-")

@@ -4,25 +4,23 @@ What runs the network is imported by the scorer that `Router.load` fetches, not 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
 from modelsat.routing.load import DEFAULT_ROUTER, load_tuned
 from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
 from modelsat.routing.pricing import instruction_tokens, price_matrix
-from modelsat.routing.reasons import explain
+from modelsat.routing.reasons import compare, explain_why_not, explained
 from modelsat.routing.requests import Request, to_instruction
 from modelsat.routing.score_cache import ScoreCache
 from modelsat.routing.scorer import Scorer
-from modelsat.types import Evidence, Instruction, RoutingDecision, ScoreMatrix
+from modelsat.types import Instruction, RoutingDecision, ScoreMatrix
 
 BATCH_SIZE = 32
-TASKS_KEPT = 5
 
 
 @dataclass(kw_only=True)
@@ -30,7 +28,7 @@ class Router:
     """Routes instructions to the candidates of a zoo.
 
     Attributes:
-        scorer: Estimates Pr("Yes").
+        scorer: Estimates P(right).
         zoo: Who can be chosen, with profiles. A candidate added to it is routable at once.
         policy: What to prefer where a call does not say.
         score_cache: Of requests that come again; None scores everything anew.
@@ -73,7 +71,7 @@ class Router:
         return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, score_cache=ScoreCache())
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:
-        """Pr("Yes") of every candidate of the zoo on every request.
+        """P(right) of every candidate of the zoo on every request.
 
         Args:
             requests: Texts, instructions or chats; at least one.
@@ -97,6 +95,23 @@ class Router:
             PolicyError: The policy is malformed or cannot be applied to this zoo.
         """
         return self._route_batch([to_instruction(request)], self._policy(policy))[0]
+
+    def why_not(
+        self, request: Request, candidate: str, policy: RoutingPolicy | str | None = None
+    ) -> tuple[str, ...]:
+        """Say why a candidate is not the choice for a request, in sentences, most telling first.
+
+        Raises:
+            DataError: The request or the zoo is empty, or there is no such candidate.
+            PolicyError: The policy is malformed or cannot be applied to this zoo.
+        """
+        instruction, preferred = to_instruction(request), self._policy(policy)
+        unfit = self._unfit(instruction)
+        if self.zoo[candidate].name in unfit and len(unfit) < len(self.zoo):
+            return (f"{candidate} cannot take this request: {unfit[candidate]}.",)
+        (decision,) = self._route_batch([instruction], preferred)
+        comparison = compare(self._score([instruction]), 0, candidate, decision.candidate)
+        return explain_why_not(decision, comparison, candidate, preferred)
 
     def route_many(
         self,
@@ -142,50 +157,41 @@ class Router:
         self, instructions: Sequence[Instruction], policy: RoutingPolicy
     ) -> tuple[RoutingDecision, ...]:
         scores = self._score(instructions)
-        able = self._able(instructions)
+        unfit = [self._unfit(instruction) for instruction in instructions]
         # Where no one is known to fit, excluding everyone would say nothing: all are considered.
-        eligible = able | ~able.any(axis=1, keepdims=True)
+        excluded = [list(faults) if len(faults) < len(self.zoo) else [] for faults in unfit]
+        eligible = np.array([[name not in names for name in scores.candidates] for names in excluded])
         decisions = choose(scores, policy, prices=self._prices(instructions), eligible=eligible)
-        profiles = {profile.candidate: profile for profile in self.zoo.profiles}
-        explained = []
-        for row, (instruction, decision) in enumerate(zip(instructions, decisions, strict=True)):
-            tasks = tasks_that_spoke(scores.evidence, row)
-            reasons = explain(
+        return tuple(
+            explained(
                 decision,
-                text=instruction.text,
-                policy=policy,
-                profiles=profiles,
-                tasks=tasks,
-                level_only=scores.evidence is not None and bool(scores.evidence.level_only[row]),
-                excluded=[scores.candidates[column] for column in np.flatnonzero(~eligible[row])],
-                no_one_fits=not able[row].any(),
+                scores,
+                row,
+                policy,
+                text=instructions[row].text,
+                excluded=excluded[row],
+                no_one_fits=len(unfit[row]) == len(self.zoo),
             )
-            explained.append(replace(decision, reasons=reasons, tasks=tasks))
-        return tuple(explained)
+            for row, decision in enumerate(decisions)
+        )
 
     def _prices(self, instructions: Sequence[Instruction]) -> PriceArray:
         outputs = [profile.mean_output_tokens for profile in self.zoo.profiles]
         return price_matrix(instructions, self.zoo.candidates, outputs)
 
-    def _able(self, instructions: Sequence[Instruction]) -> NDArray[np.bool_]:
-        """[instruction, candidate]; False where images or length are more than a candidate takes."""
-        able = np.ones((len(instructions), len(self.zoo.candidates)), dtype=np.bool_)
-        for row, instruction in enumerate(instructions):
-            tokens = instruction_tokens(instruction.text)
-            for column, candidate in enumerate(self.zoo.candidates):
-                sees = not instruction.images or "image" in candidate.modalities
-                able[row, column] = sees and tokens <= (candidate.context_window or tokens)
-        return able
+    def _unfit(self, instruction: Instruction) -> dict[str, str]:
+        """Candidates that cannot take an instruction, with why not."""
+        tokens = instruction_tokens(instruction.text)
+        unfit = {}
+        for candidate in self.zoo.candidates:
+            if instruction.images and "image" not in candidate.modalities:
+                unfit[candidate.name] = "it takes no images"
+            elif tokens > (candidate.context_window or tokens):
+                window = f"its context window is {candidate.context_window:,} tokens"
+                unfit[candidate.name] = f"{window}, and the request has about {tokens:,}"
+        return unfit
 
 
 def as_policy(policy: RoutingPolicy | str) -> RoutingPolicy:
     """A policy from either of its forms."""
     return RoutingPolicy.parse(policy) if isinstance(policy, str) else policy
-
-
-def tasks_that_spoke(evidence: Evidence | None, row: int) -> tuple[tuple[str, float], ...]:
-    """Exam tasks with most weight for one instruction, heaviest first; none where level decided."""
-    if evidence is None or evidence.level_only[row]:
-        return ()
-    heaviest = np.argsort(-evidence.weights[row], kind="stable")[:TASKS_KEPT]
-    return tuple((evidence.tasks[task], float(evidence.weights[row, task])) for task in heaviest)

@@ -10,11 +10,11 @@ from operator import is_not
 import numpy as np
 
 from modelsat.routing.scorer import Scorer, one_row
-from modelsat.types import CapabilityProfile, Evidence, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 
 DEFAULT_MEGABYTES = 16.0
-# What a row costs beside its numbers: objects and a place in the table.
-_OVERHEAD = 1_000
+# What a row costs beside its scores: what its evidence keeps of the instruction, objects, a place in the table.
+_OVERHEAD = 4_000
 
 
 class ScoreCache:
@@ -97,23 +97,14 @@ def _key(instruction: Instruction) -> bytes:
 
 
 def _size(row: ScoreMatrix) -> int:
-    evidence = 0 if row.evidence is None else row.evidence.weights.nbytes
-    return row.logits.nbytes + row.probabilities.nbytes + evidence + _OVERHEAD
+    return row.logits.nbytes + row.probabilities.nbytes + _OVERHEAD
 
 
 def _stack(rows: Sequence[ScoreMatrix], instructions: Sequence[Instruction]) -> ScoreMatrix:
-    evidences = [row.evidence for row in rows if row.evidence is not None]
-    evidence = None
-    if evidences:
-        evidence = Evidence(
-            tasks=evidences[0].tasks,
-            weights=np.concatenate([each.weights for each in evidences]),
-            level_only=np.concatenate([each.level_only for each in evidences]),
-        )
     return ScoreMatrix(
         instruction_ids=tuple(instruction.id for instruction in instructions),
         candidates=rows[0].candidates,
         logits=np.concatenate([row.logits for row in rows]),
         probabilities=np.concatenate([row.probabilities for row in rows]),
-        evidence=evidence,
+        evidence=tuple(evidence for row in rows for evidence in row.evidence),
     )

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 
 class Scorer(Protocol):
-    """Estimates Pr("Yes"): how probable it is that a candidate handles an instruction.
+    """Estimates P(right): how probable it is that a candidate handles an instruction.
 
     A scorer only scores: prices and policies are the business of `modelsat.routing.policy`.
     """
@@ -63,17 +63,10 @@ def score_matrix(
 
 def one_row(scores: ScoreMatrix, row: int) -> ScoreMatrix:
     """The scores of one instruction, without holding on to the others."""
-    evidence = scores.evidence
-    if evidence is not None:
-        evidence = Evidence(
-            tasks=evidence.tasks,
-            weights=evidence.weights[row : row + 1].copy(),
-            level_only=evidence.level_only[row : row + 1].copy(),
-        )
     return ScoreMatrix(
         instruction_ids=scores.instruction_ids[row : row + 1],
         candidates=scores.candidates,
         logits=scores.logits[row : row + 1].copy(),
         probabilities=scores.probabilities[row : row + 1].copy(),
-        evidence=evidence,
+        evidence=scores.evidence[row : row + 1],
     )

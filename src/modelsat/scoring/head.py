@@ -5,6 +5,7 @@ Equations and names are those of that module; a test holds the two together.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,35 @@ from modelsat.types import FloatArray
 _NORM_EPSILON = np.float32(1e-5)
 # A few hundred values an instruction: not worth the third of a second that importing scipy takes.
 _erf = np.frompyfunc(math.erf, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Queries:
+    """Instructions as the head sees them, whoever the candidates are.
+
+    Attributes:
+        difficulty: [head, instruction, 1] logit of a candidate of average level.
+        gain: [head, instruction, 1] logits that a unit of level adds.
+        query: [head, instruction, query] what is held against the keys of items.
+        text: [instruction, text] sentence embeddings, unit vectors.
+        nearest: [instruction] cosine of the closest item of the exam.
+    """
+
+    difficulty: FloatArray
+    gain: FloatArray
+    query: FloatArray
+    text: FloatArray
+    nearest: FloatArray
+
+    def row(self, at: int) -> "Queries":
+        """One instruction alone, without holding on to the others."""
+        return Queries(
+            difficulty=self.difficulty[:, [at]],
+            gain=self.gain[:, [at]],
+            query=self.query[:, [at]],
+            text=self.text[[at]],
+            nearest=self.nearest[[at]],
+        )
 
 
 class ExamAttentionHead:
@@ -38,28 +68,78 @@ class ExamAttentionHead:
         self._pooled = pooled
         self._prefixes = [f"attention.heads.{head}." for head in range(config.attention.heads)]
         items = self._centred(self.item_embeddings)
-        # [query, item] unit vectors of each head, ready to multiply.
-        self._keys = [_unit(self._linear(f"{prefix}key", items)).T for prefix in self._prefixes]
+        # [head, query, item] unit vectors, ready to multiply.
+        self._keys = np.stack([_unit(self._linear(f"{prefix}key", items)).T for prefix in self._prefixes])
+        weights = [tensors[f"{prefix}residual_weight"] for prefix in self._prefixes]
+        self._residual_weights = np.array(weights, dtype=np.float32)[:, None, None]
 
-    def __call__(self, features: FloatArray, cards: CardBatch) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Score candidates.
+    def __call__(self, features: FloatArray, cards: CardBatch) -> tuple[FloatArray, FloatArray]:
+        """Score candidates on encoded instructions; see `score`.
 
         Args:
             features: [instruction, pooled + text].
             cards: The candidates, in the exam that the head was tuned with.
+        """
+        return self.score(self.queries(features), cards)
+
+    def queries(self, features: FloatArray) -> Queries:
+        """All that scores depend on besides the cards.
+
+        Args:
+            features: [instruction, pooled + text].
+        """
+        text = features[:, self._pooled :]
+        joined = self._features(features)
+        states = [(prefix, _gelu(self._linear(f"{prefix}body.1", joined))) for prefix in self._prefixes]
+        return Queries(
+            difficulty=np.stack([self._linear(f"{prefix}difficulty", state) for prefix, state in states]),
+            gain=np.stack(
+                [
+                    self._tensors[f"{prefix}level_weight"] + self._linear(f"{prefix}gain", state)
+                    for prefix, state in states
+                ]
+            ),
+            query=np.stack(
+                [
+                    _unit(self._linear(f"{prefix}query", state))
+                    * np.exp(self._tensors[f"{prefix}log_sharpness"])
+                    for prefix, state in states
+                ]
+            ),
+            text=text,
+            nearest=(text @ self.item_embeddings.T).max(1),
+        )
+
+    def score(self, queries: Queries, cards: CardBatch) -> tuple[FloatArray, FloatArray]:
+        """Score candidates.
 
         Returns:
-            Logits without residuals [head, instruction, candidate]; what residuals add, the same shape; and the
-            unnormalised attention over items, [head, instruction, item].
+            Logits without residuals, and what residuals add; both [head, instruction, candidate].
         """
-        features = self._features(features)
-        known = cards.weights * cards.residuals
-        results = [
-            self._head(prefix, features, cards, known, key)
-            for prefix, key in zip(self._prefixes, self._keys, strict=True)
-        ]
-        base, attended, unnormalised_attention = (np.stack(parts) for parts in zip(*results, strict=True))
-        return base, attended, unnormalised_attention
+        attention = self._attention(queries)
+        attended = attention @ (cards.weights * cards.residuals).T / _attended_in_all(attention, cards)
+        base: FloatArray = queries.difficulty + queries.gain * cards.levels
+        return base, np.asarray(self._residual_weights * attended)
+
+    def item_attention(self, query: Queries, cards: CardBatch) -> tuple[FloatArray, FloatArray]:
+        """How much of its attention one instruction gives to each item, and what a unit of residual there adds.
+
+        Args:
+            query: Of one instruction.
+            cards: The candidates.
+
+        Returns:
+            Both [candidate, item]. The first sums to 1 over the items; the second times the residuals sums to what
+            residuals add to a score.
+        """
+        attention = self._attention(query)
+        shares = attention * cards.weights / np.swapaxes(_attended_in_all(attention, cards), 1, 2)
+        return shares.mean(0), (self._residual_weights * shares).mean(0)
+
+    def _attention(self, queries: Queries) -> FloatArray:
+        """[head, instruction, item], the highest of each row 1: what was sat decides how it is normalised."""
+        match = queries.query @ self._keys
+        return np.asarray(np.exp(match - match.max(2, keepdims=True)))
 
     def _features(self, features: FloatArray) -> FloatArray:
         pooled, text = features[:, : self._pooled], features[:, self._pooled :]
@@ -68,25 +148,16 @@ class ExamAttentionHead:
         scaled = normed * self._tensors["norm.weight"] + self._tensors["norm.bias"]
         return np.concatenate([scaled, self._centred(text)], axis=1)
 
-    def _head(
-        self, prefix: str, features: FloatArray, cards: CardBatch, known: FloatArray, key: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        state = _gelu(self._linear(f"{prefix}body.1", features))
-        gain = self._tensors[f"{prefix}level_weight"] + self._linear(f"{prefix}gain", state)
-        base = self._linear(f"{prefix}difficulty", state) + gain * cards.levels[None]
-        query = _unit(self._linear(f"{prefix}query", state))
-        match = query @ key * np.exp(self._tensors[f"{prefix}log_sharpness"])
-        unnormalised_attention = np.exp(match - match.max(1, keepdims=True))
-        attended = (unnormalised_attention @ known.T) / np.maximum(
-            unnormalised_attention @ cards.weights.T, np.float32(1e-9)
-        )
-        return base, self._tensors[f"{prefix}residual_weight"] * attended, unnormalised_attention
-
     def _linear(self, name: str, values: FloatArray) -> FloatArray:
         return np.asarray(values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"])
 
     def _centred(self, text: FloatArray) -> FloatArray:
         return np.asarray(np.float32(TEXT_SCALE) * (text - self._tensors["center"]))
+
+
+def _attended_in_all(attention: FloatArray, cards: CardBatch) -> FloatArray:
+    """[head, instruction, candidate]; attention to all that a candidate sat."""
+    return np.asarray(np.maximum(attention @ cards.weights.T, np.float32(1e-9)))
 
 
 def _gelu(values: FloatArray) -> FloatArray:

@@ -74,13 +74,19 @@ class CardBatch:
 
     def of_own_exam(self) -> "CardBatch":
         """The same without the tasks of other exams."""
-        items = self.residuals.shape[1] - len(self.other_tasks)
+        return self._part(slice(None), slice(self.residuals.shape[1] - len(self.other_tasks)))
+
+    def take(self, candidates: Sequence[int]) -> "CardBatch":
+        """Some of the candidates, without the tasks of other exams."""
+        return self.of_own_exam()._part(list(candidates), slice(None))
+
+    def _part(self, candidates: slice | list[int], units: slice) -> "CardBatch":
         return CardBatch(
-            levels=self.levels,
-            residuals=self.residuals[:, :items],
-            weights=self.weights[:, :items],
-            variances=self.variances[:, :items],
-            scales=self.scales[:, :items],
+            levels=self.levels[candidates],
+            residuals=self.residuals[candidates, units],
+            weights=self.weights[candidates, units],
+            variances=self.variances[candidates, units],
+            scales=self.scales[candidates, units],
         )
 
 
@@ -154,6 +160,12 @@ def encode_profiles(profiles: Sequence[CapabilityProfile], statistics: ExamStati
         scales=np.concatenate([scale, np.full_like(extra, 0.5)], axis=1).astype(np.float32),
         other_tasks=tuple(others),
     )
+
+
+def level_accuracies(cards: CardBatch, statistics: ExamStatistics) -> FloatArray:
+    """[candidate] accuracy on the whole exam that a candidate's level predicts, whatever of it the candidate sat."""
+    levels = cards.levels * statistics.level_deviation + statistics.level_mean
+    return np.asarray(solve_probability(levels, statistics.difficulty).mean(1))
 
 
 def mean_by_task(values: FloatArray, statistics: ExamStatistics) -> FloatArray:

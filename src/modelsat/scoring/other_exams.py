@@ -15,8 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.capability.irt import solve_probability
-from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics, other_exams, other_task
+from modelsat.scoring.numeric_encoder import (
+    CardBatch,
+    ExamStatistics,
+    level_accuracies,
+    other_exams,
+    other_task,
+)
 from modelsat.types import CapabilityProfile, FloatArray
 
 # Chosen on validation instructions: subjects of the router's exam were taken out of it and brought back as an exam of
@@ -37,6 +42,7 @@ class OtherExams:
         keys: [key, text] embeddings of their keywords and example questions, unit vectors.
         first_key: [task]; where a task's keys begin, one task's after the other's.
         gains: [candidate, task] logits by which a candidate does better there than expected; 0 where not sat.
+        residuals: [candidate, task] the same in score.
         sat: [candidate, task].
         sat_own: [candidate]; whether a candidate sat the router's exam too.
     """
@@ -44,6 +50,7 @@ class OtherExams:
     keys: FloatArray
     first_key: NDArray[np.intp]
     gains: FloatArray
+    residuals: FloatArray
     sat: NDArray[np.bool_]
     sat_own: NDArray[np.bool_]
 
@@ -63,10 +70,10 @@ class OtherExams:
             statistics: Of the router's exam.
             embed: Texts to unit vectors.
         """
-        levels = cards.levels * statistics.level_deviation + statistics.level_mean
-        expected = solve_probability(levels, statistics.difficulty).mean(1)
+        expected = level_accuracies(cards, statistics)
         position = {task: at for at, task in enumerate(cards.other_tasks)}
         gains = np.zeros((len(profiles), len(position)), dtype=np.float32)
+        residuals = np.zeros_like(gains)
         sat = np.zeros_like(gains, dtype=np.bool_)
         for row, profile in enumerate(profiles):
             for exam in other_exams(profile, statistics):
@@ -76,6 +83,7 @@ class OtherExams:
                     column = position[other_task(exam, result)]
                     accuracy = _shrunk(result.accuracy, result.shots, toward=mean)
                     gains[row, column] = _logit(accuracy) - _logit(float(expected[row]))
+                    residuals[row, column] = accuracy - expected[row]
                     sat[row, column] = True
         items = cards.weights.shape[1] - len(position)
         texts = [texts for _, texts in cards.other_tasks]
@@ -83,6 +91,7 @@ class OtherExams:
             keys=embed([text for group in texts for text in group]),
             first_key=np.cumsum([0, *map(len, texts[:-1])]),
             gains=gains,
+            residuals=residuals,
             sat=sat,
             sat_own=np.asarray((cards.weights[:, :items] > 0).any(1)),
         )
@@ -94,14 +103,10 @@ class OtherExams:
             text: [instruction, text] sentence embeddings, unit vectors.
             nearest_item: [instruction] cosine of the closest item of the router's exam.
         """
-        cosine = np.maximum.reduceat(text @ self.keys.T, self.first_key, axis=1)  # [instruction, task]
-        unnormalised_attention = np.exp(_SHARPNESS * (cosine - cosine.max(1, keepdims=True)))
+        cosine = self._cosine(text)
+        attention = _unnormalised(cosine)
         # Each candidate attends over the tasks that it sat, so that its score does not depend on the others.
-        attended = (
-            unnormalised_attention
-            @ self.gains.T
-            / np.maximum(unnormalised_attention @ self.sat.astype(np.float32).T, 1e-9)
-        )
+        attended = attention @ self.gains.T / np.maximum(attention @ self.sat.astype(np.float32).T, 1e-9)
         nearest = np.where(self.sat[None], cosine[:, None], -1.0).max(2)  # [instruction, candidate]
         share = 1.0 / (1.0 + np.exp(-_SHARPNESS * (nearest + _MARGIN - nearest_item[:, None])))
         share = np.where(self.sat_own, share, 1.0) * self.sat.any(1)
@@ -109,10 +114,24 @@ class OtherExams:
             nearest=nearest.astype(np.float32),
             share=share.astype(np.float32),
             gains=attended.astype(np.float32),
-            attention=(unnormalised_attention / unnormalised_attention.sum(1, keepdims=True)).astype(
-                np.float32
-            ),
         )
+
+    def task_attention(self, text: FloatArray, candidates: Sequence[int]) -> FloatArray:
+        """How much of its attention to other exams one instruction gives to each task.
+
+        Args:
+            text: [1, text].
+            candidates: Their positions.
+
+        Returns:
+            [candidate, task]; rows sum to 1, or to 0 where a candidate sat no other exam.
+        """
+        attention = _unnormalised(self._cosine(text)) * self.sat[list(candidates)]
+        return np.asarray(attention / np.maximum(attention.sum(1, keepdims=True), 1e-9), dtype=np.float32)
+
+    def _cosine(self, text: FloatArray) -> FloatArray:
+        """[instruction, task]; that of the task's closest text."""
+        return np.maximum.reduceat(text @ self.keys.T, self.first_key, axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,13 +142,16 @@ class OtherExamScores:
         nearest: [instruction, candidate] cosine of the closest task that the candidate sat; -1 where it sat none.
         share: [instruction, candidate] how much they count, from 0 to 1; the rest is the router's own exam's.
         gains: [instruction, candidate] attended logits by which the candidate does better than its level.
-        attention: [instruction, task]; rows sum to 1.
     """
 
     nearest: FloatArray
     share: FloatArray
     gains: FloatArray
-    attention: FloatArray
+
+
+def _unnormalised(cosine: FloatArray) -> FloatArray:
+    """Attention to tasks before it is known who sat them; the highest of each row is 1."""
+    return np.asarray(np.exp(_SHARPNESS * (cosine - cosine.max(1, keepdims=True))))
 
 
 def _shrunk(accuracy: float, shots: int, *, toward: float) -> float:

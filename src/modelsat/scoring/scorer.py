@@ -10,13 +10,14 @@ from operator import is_not
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelsat.errors import CheckpointError
 from modelsat.scoring.checkpoint import Calibration, Checkpoint
-from modelsat.scoring.head import ExamAttentionHead
-from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics, encode_profiles
+from modelsat.scoring.head import ExamAttentionHead, Queries
+from modelsat.scoring.numeric_encoder import CardBatch, ExamStatistics, encode_profiles, level_accuracies
 from modelsat.scoring.other_exams import OtherExams
-from modelsat.types import CapabilityProfile, Evidence, FloatArray, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix, ScoreParts
 
 # A block of instructions times a thousand candidates and items stays within the processor's cache.
 _BATCH = 32
@@ -114,7 +115,7 @@ class ExamAttentionScorer:
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
-        return self.score_encoded(instructions, self.encode(instructions), profiles)
+        return self._score(instructions, self.encode(instructions), profiles, evident=True)
 
     def encode(self, instructions: Sequence[Instruction]) -> FloatArray:
         """Features of instructions: all that a score depends on besides the cards, and nearly all of its cost.
@@ -130,41 +131,83 @@ class ExamAttentionScorer:
         features: FloatArray,
         profiles: Sequence[CapabilityProfile],
     ) -> ScoreMatrix:
-        """Score candidates on encoded instructions.
+        """Score candidates on encoded instructions, without evidence.
 
         Args:
             instructions: The rows.
             features: As returned by `encode`, [instruction, pooled + text].
             profiles: The columns.
         """
+        return self._score(instructions, features, profiles, evident=False)
+
+    def _score(
+        self,
+        instructions: Sequence[Instruction],
+        features: FloatArray,
+        profiles: Sequence[CapabilityProfile],
+        *,
+        evident: bool,
+    ) -> ScoreMatrix:
         cards = self._encode_cards(tuple(profiles))
         logits = np.zeros((len(features), len(profiles)), dtype=np.float32)
-        tasks = (*self.statistics.tasks, *cards.other_tasks)
-        weights = np.zeros((len(features), len(tasks)), dtype=np.float32)
-        level_only = np.zeros(len(features), dtype=np.bool_)
+        evidence: list[_Evidence] = []
         for start in range(0, len(features), _BATCH):
             rows = slice(start, start + _BATCH)
-            base, attended, unnormalised_attention = self.head(features[rows], cards.own)
-            text = features[rows, self.encoder.pooled_size :]
-            nearest = (text @ self.head.item_embeddings.T).max(1)
-            gains, by_task = attended.mean(0), self._task_weights(unnormalised_attention)
-            spoken = (nearest >= self.in_domain_threshold)[:, None] & (cards.own.weights > 0).any(1)
-            if cards.others is not None:
-                other = cards.others.score(text, nearest)
-                gains = (1 - other.share) * gains + other.share * other.gains
-                spoken |= other.nearest >= self.in_domain_threshold
-                # How much other exams count differs by candidate with what it sat; the most is shown.
-                share = other.share.max(1, keepdims=True)
-                by_task = np.concatenate([(1 - share) * by_task, share * other.attention], axis=1)
-            logits[rows] = base.mean(0) + gains * spoken
-            level_only[rows] = ~spoken.any(1)
-            weights[rows] = by_task
+            queries = self.head.queries(features[rows])
+            logits[rows] = self._logits(queries, cards)
+            if evident:
+                evidence += [_Evidence(self, queries.row(at), cards) for at in range(len(queries.text))]
         return ScoreMatrix(
             instruction_ids=tuple(instruction.id for instruction in instructions),
             candidates=tuple(profile.candidate for profile in profiles),
             logits=logits,
             probabilities=self.calibration.probabilities(logits),
-            evidence=Evidence(tasks=tasks, weights=weights, level_only=level_only),
+            evidence=tuple(evidence),
+        )
+
+    def _logits(self, queries: Queries, cards: "_Cards") -> FloatArray:
+        """[instruction, candidate]."""
+        base, attended = self.head.score(queries, cards.own)
+        gains, spoken = attended.mean(0), self._in_domain(queries, cards)
+        if cards.others is not None:
+            other = cards.others.score(queries.text, queries.nearest)
+            gains = (1 - other.share) * gains + other.share * other.gains
+            spoken |= other.nearest >= self.in_domain_threshold
+        return np.asarray(base.mean(0) + gains * spoken)
+
+    def _in_domain(self, queries: Queries, cards: "_Cards") -> NDArray[np.bool_]:
+        """[instruction, candidate]; whether the candidate sat items, and one of them is similar to the instruction."""
+        close: NDArray[np.bool_] = (queries.nearest >= self.in_domain_threshold)[:, None]
+        return close & (cards.own.weights > 0).any(1)
+
+    def parts(self, query: Queries, cards: "_Cards", columns: Sequence[int]) -> ScoreParts:
+        """The sum of `_logits` for one instruction and some candidates, part by part."""
+        own = cards.own.take(columns)
+        attention, effect = self.head.item_attention(query, own)
+        contributions = self._by_task(effect * own.residuals)
+        residuals = self._by_task(attention * own.residuals * own.scales)
+        attention = self._by_task(attention)
+        residuals /= np.maximum(attention, 1e-9)
+        spoken = self._in_domain(query, cards)[0, columns]
+        if cards.others is not None:
+            other = cards.others.score(query.text, query.nearest)
+            share = other.share[0, columns, None]
+            elsewhere = cards.others.task_attention(query.text, columns)
+            gains = elsewhere * cards.others.gains[columns]
+            contributions = np.concatenate([(1 - share) * contributions, share * gains], axis=1)
+            residuals = np.concatenate([residuals, cards.others.residuals[columns]], axis=1)
+            attention = np.concatenate([(1 - share) * attention, share * elsewhere], axis=1)
+            spoken |= other.nearest[0, columns] >= self.in_domain_threshold
+        difficulty = query.difficulty.mean(0)
+        return ScoreParts(
+            tasks=(*self.statistics.tasks, *cards.other_tasks),
+            difficulty=float(difficulty[0, 0]),
+            typical=float(self.calibration.probabilities(difficulty)[0, 0]),
+            levels=(query.gain[:, 0] * own.levels).mean(0),
+            level_accuracies=cards.level_accuracies[columns],
+            attention=attention,
+            contributions=contributions * spoken[:, None],
+            residuals=residuals,
         )
 
     def _encode_cards(self, profiles: tuple[CapabilityProfile, ...]) -> "_Cards":
@@ -177,16 +220,31 @@ class ExamAttentionScorer:
             if encoded.other_tasks:
                 others = OtherExams.of(profiles, encoded, self.statistics, self.encoder.embed)
             names = tuple(name for name, _ in encoded.other_tasks)
-            cards = _Cards(profiles=profiles, own=encoded.of_own_exam(), other_tasks=names, others=others)
+            cards = _Cards(
+                profiles=profiles,
+                own=encoded.of_own_exam(),
+                level_accuracies=level_accuracies(encoded, self.statistics),
+                other_tasks=names,
+                others=others,
+            )
             self._cards = cards
         return cards
 
-    def _task_weights(self, unnormalised_attention: FloatArray) -> FloatArray:
-        """[instruction, task] attention summed over each task's items, rows summing to 1."""
-        items = (unnormalised_attention / unnormalised_attention.sum(2, keepdims=True)).mean(0)
-        by_task = np.zeros((len(items), len(self.statistics.tasks)), dtype=np.float32)
-        np.add.at(by_task.T, self.statistics.task_of_item, items.T)
-        return by_task
+    def _by_task(self, values: FloatArray) -> FloatArray:
+        """Sums over each task's items, [candidate, item] to [candidate, task]."""
+        return np.add.reduceat(values, np.cumsum([0, *self.statistics.shots[:-1]]), axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """See `modelsat.types.Evidence`."""
+
+    scorer: ExamAttentionScorer
+    query: Queries
+    cards: "_Cards"
+
+    def parts(self, columns: Sequence[int]) -> ScoreParts:
+        return self.scorer.parts(self.query, self.cards, list(columns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -196,12 +254,14 @@ class _Cards:
     Attributes:
         profiles: One per candidate.
         own: What they say of the exam that the router was tuned with.
+        level_accuracies: [candidate] accuracy on that exam that the level predicts.
         other_tasks: Names of the tasks of other exams.
         others: What they say of these; None where there are none.
     """
 
     profiles: tuple[CapabilityProfile, ...]
     own: CardBatch
+    level_accuracies: FloatArray
     other_tasks: tuple[str, ...]
     others: OtherExams | None
 

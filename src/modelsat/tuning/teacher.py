@@ -74,7 +74,7 @@ class Teacher:
             features: As `read` gave them.
             cards: Any candidates, in the exam that the teacher was tuned with.
         """
-        base, attended, _ = self.scorer.head(features, cards)
+        base, attended = self.scorer.head(features, cards)
         return self.scorer.calibration.probabilities((base + attended).mean(0))
 
 

@@ -6,11 +6,14 @@ checked on construction, so that a value that exists is a value in range.
 
 from modelsat.types.candidates import Candidate
 from modelsat.types.decisions import (
+    Comparison,
     Evidence,
     FloatArray,
     RankedCandidate,
     RoutingDecision,
     ScoreMatrix,
+    ScoreParts,
+    TaskDifference,
     column_index,
 )
 from modelsat.types.requests import Instruction, InstructionKind, Outcome
@@ -19,6 +22,7 @@ from modelsat.types.results import CapabilityProfile, TaskResult
 __all__ = [
     "Candidate",
     "CapabilityProfile",
+    "Comparison",
     "Evidence",
     "FloatArray",
     "Instruction",
@@ -27,6 +31,8 @@ __all__ = [
     "RankedCandidate",
     "RoutingDecision",
     "ScoreMatrix",
+    "ScoreParts",
+    "TaskDifference",
     "TaskResult",
     "column_index",
 ]
