@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelsat.bench.scripted_upstream import ScriptedUpstream
-from modelsat.gateway.connections import EndpointTransport
+from modelsat.endpoints.client import EndpointClient
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
 from modelsat.gateway.records import Authenticator, Journal
@@ -52,7 +52,7 @@ def served(
             state=make_serving_state(members, chosen, {}),
             journal=journal or kept,
             authenticator=authenticator or OpenDoor(),
-            transport=EndpointTransport(),
+            client=EndpointClient(proxies=False),
         )
         listener = listen("127.0.0.1", 0)
         server = make_server(gateway, Level)

@@ -6,11 +6,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
+from json import dumps
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from modelsat.capability.zoo import ModelZoo
+from modelsat.endpoints.answers import retry_after_s
+from modelsat.endpoints.client import EndpointClient
 from modelsat.gateway.app import create_app
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
@@ -23,7 +25,7 @@ from modelsat.types import Candidate
 from tests.profiles import profile
 
 Headers = list[tuple[bytes, bytes]]
-Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Answer = Callable[["Asked"], Awaitable["Response"]]
 
 
 def candidate(name: str, **fields: Any) -> Candidate:
@@ -56,7 +58,7 @@ def answer_body(text: str = "Yes.", *, usage: bool = True) -> dict[str, Any]:
     return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}], **counted}
 
 
-class Pieces(httpx.AsyncByteStream):
+class Pieces:
     """A body in pieces, that knows when it was closed; an exception among the pieces is raised."""
 
     def __init__(self, *pieces: bytes | Exception | asyncio.Event) -> None:
@@ -72,33 +74,71 @@ class Pieces(httpx.AsyncByteStream):
             else:
                 yield piece
 
-    async def aclose(self) -> None:
-        self.closed.set()
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that reached an endpoint."""
+
+    url: str
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def name(self) -> str:
+        return (urlsplit(self.url).hostname or "").removesuffix(".example")
+
+
+class Response:
+    """An endpoint's answer, as `EndpointResponse` is one."""
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        json: Any = None,
+        text: str = "",
+        headers: dict[str, str] | None = None,
+        stream: Pieces | None = None,
+    ) -> None:
+        body = text.encode() if json is None else dumps(json).encode()
+        self.status = status
+        self.headers = ({} if json is None else {"content-type": "application/json"}) | (headers or {})
+        if stream is None:
+            self.headers["content-length"] = str(len(body))
+        self.raw_headers = tuple((name.encode(), value.encode()) for name, value in self.headers.items())
+        self.retry_after_s = retry_after_s(self.headers)
+        self._stream = Pieces(body) if stream is None else stream
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    def close(self) -> None:
+        self._stream.closed.set()
 
 
 @dataclass
-class Endpoints(httpx.AsyncBaseTransport):
-    """All endpoints: each host answers as scripted, by default with a short chat completion."""
+class Endpoints:
+    """All endpoints behind an `EndpointClient`: each host answers as scripted, by default with a chat completion."""
 
     script: dict[str, Answer] = field(default_factory=dict)
-    requests: list[httpx.Request] = field(default_factory=list)
+    requests: list[Asked] = field(default_factory=list)
 
     def answers(self, name: str, status: int = 200, **fields: Any) -> None:
         fields = fields or {"json": answer_body()}
 
-        async def answer(request: httpx.Request) -> httpx.Response:
-            return httpx.Response(status, **fields)
+        async def answer(request: Asked) -> Response:
+            return Response(status, **fields)
 
         self.script[name] = answer
 
     def fails(self, name: str, error: Exception) -> None:
-        async def answer(request: httpx.Request) -> httpx.Response:
+        async def answer(request: Asked) -> Response:
             raise error
 
         self.script[name] = answer
 
     def hangs(self, name: str) -> None:
-        async def answer(request: httpx.Request) -> httpx.Response:
+        async def answer(request: Asked) -> Response:
             await asyncio.sleep(3600)
             raise AssertionError
 
@@ -106,14 +146,19 @@ class Endpoints(httpx.AsyncBaseTransport):
 
     @property
     def asked(self) -> list[str]:
-        return [request.url.host.removesuffix(".example") for request in self.requests]
+        return [request.name for request in self.requests]
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        name = request.url.host.removesuffix(".example")
-        if name not in self.script:
-            self.answers(name)
-        return await self.script[name](request)
+    async def request(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes = b""
+    ) -> Response:
+        asked = Asked(url, dict(headers), body)
+        self.requests.append(asked)
+        if asked.name not in self.script:
+            self.answers(asked.name)
+        return await self.script[asked.name](asked)
+
+    async def close(self) -> None:
+        pass
 
 
 @dataclass
@@ -233,7 +278,7 @@ async def running(
         state=make_serving_state(members or zoo(), chosen, environment or {}),
         journal=journal,
         authenticator=authenticator or OpenDoor(),
-        transport=endpoints,
+        client=cast("EndpointClient", endpoints),
         clock=clock or time.monotonic,
     )
     app = create_app(gateway, scorer)

@@ -3,9 +3,9 @@
 import asyncio
 import json
 
-import httpx
 import pytest
 
+from modelsat.endpoints.client import TransportError
 from modelsat.gateway.conversations import read_turn
 from tests.gateway.parts import Pieces, Reply, answer_body, chat, running
 
@@ -64,24 +64,17 @@ async def test_only_model_name_and_credentials_change_on_the_way() -> None:
         await client.post("/v1/chat/completions", raw, sent)
     (request,) = client.endpoints.requests
     assert request.content == raw.replace(b'"auto"', b'"strong-8b"')
-    assert str(request.url) == "http://strong.example/v1/chat/completions"
+    assert request.url == "http://strong.example/v1/chat/completions"
     assert dict(request.headers) == {
-        "host": "strong.example",
         "content-type": "application/json",
         "x-request-source": "test",
         "accept-encoding": "gzip",
-        "content-length": str(len(request.content)),
     }
 
 
 async def test_an_answer_comes_back_byte_for_byte() -> None:
     body = b'{"choices" : [],\n"usage":{"prompt_tokens":1,"completion_tokens":2}}  '
-    headers = [
-        ("Content-Type", "application/json"),
-        ("X-Request-Id", "r1"),
-        ("Set-Cookie", "a=b"),
-        ("Date", "x"),
-    ]
+    headers = {"Content-Type": "application/json", "X-Request-Id": "r1", "Set-Cookie": "a=b", "Date": "x"}
     async with running() as client:
         client.endpoints.answers("strong", 201, stream=Pieces(body[:9], body[9:]), headers=headers)
         reply = await client.chat()
@@ -157,7 +150,7 @@ async def test_completions_are_routed_on_their_prompt() -> None:
         reply = await client.post("/v1/completions", {"model": "auto:value=0", "prompt": ["One", "Two"]})
         tokens = await client.post("/v1/completions", {"model": "auto", "prompt": [1, 2, 3]})
     assert reply.headers["x-modelsat-candidate"] == "weak"
-    assert str(client.endpoints.requests[0].url) == "http://weak.example/v1/completions"
+    assert client.endpoints.requests[0].url == "http://weak.example/v1/completions"
     # Nothing to read: the best single candidate answers, and no score is claimed.
     assert tokens.headers["x-modelsat-candidate"] == "strong"
     assert "x-modelsat-score" not in tokens.headers
@@ -175,7 +168,7 @@ async def test_a_client_error_of_the_upstream_is_passed_on() -> None:
 
 
 async def test_an_answer_that_breaks_off_is_cut_and_says_why() -> None:
-    error = httpx.RemoteProtocolError("peer closed")
+    error = TransportError("no proper HTTP answer")
     async with running() as client:
         events = {"content-type": "text/event-stream"}
         client.endpoints.answers("strong", stream=Pieces(b'data: {"a"', error), headers=events)

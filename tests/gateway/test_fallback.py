@@ -3,18 +3,18 @@
 import asyncio
 import json
 
-import httpx
 import pytest
 
-from tests.gateway.parts import Clock, Pieces, answer_body, running
+from modelsat.endpoints.client import TransportError
+from tests.gateway.parts import Asked, Clock, Pieces, Response, answer_body, running
 
 pytestmark = pytest.mark.anyio
 
 FAULTS = {
-    "no connection": httpx.ConnectError("refused"),
-    "no connection in time": httpx.ConnectTimeout("late"),
-    "connection lost": httpx.ReadError("reset"),
-    "no proper HTTP answer": httpx.RemoteProtocolError("garbage"),
+    "no connection": TransportError("no connection", sent=False),
+    "no connection in time": TransportError("no connection in time", sent=False, late=True),
+    "connection lost": TransportError("connection lost"),
+    "no proper HTTP answer": TransportError("no proper HTTP answer"),
 }
 
 
@@ -48,7 +48,7 @@ async def test_a_candidate_that_hangs_is_passed_over() -> None:
 
 async def test_an_answer_that_fails_before_its_first_byte_is_passed_over() -> None:
     async with running() as client:
-        stream = Pieces(httpx.ReadError("reset"))
+        stream = Pieces(TransportError("connection lost"))
         client.endpoints.answers("strong", stream=stream)
         reply = await client.chat()
     assert (reply.status, client.endpoints.asked) == (200, ["strong", "middle"])
@@ -100,7 +100,7 @@ async def test_a_named_candidate_is_the_only_one_and_its_words_are_passed_on() -
     async with running() as client:
         client.endpoints.answers("strong", 529, text="overloaded", headers={"retry-after": "9"})
         reply = await client.chat(model="strong")
-        client.endpoints.fails("middle", httpx.ConnectError("refused"))
+        client.endpoints.fails("middle", TransportError("no connection", sent=False))
         gone = await client.chat(model="middle")
     assert (reply.status, reply.body, reply.headers["retry-after"]) == (529, b"overloaded", "9")
     assert (gone.status, gone.error["message"]) == (502, "No candidate answered. middle: no connection.")
@@ -122,9 +122,9 @@ async def test_a_breaker_opens_and_one_probe_closes_it() -> None:
         clock.seconds += 11
         release = asyncio.Event()
 
-        async def slow(request: httpx.Request) -> httpx.Response:
+        async def slow(request: Asked) -> Response:
             await release.wait()
-            return httpx.Response(200, json=answer_body())
+            return Response(200, json=answer_body())
 
         client.endpoints.script["strong"] = slow
         probe = asyncio.create_task(client.chat())

@@ -4,9 +4,9 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import pytest
 
+from modelsat.endpoints.client import TransportError
 from modelsat.gateway import asgi
 from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Caller
@@ -81,7 +81,7 @@ async def test_who_leaves_before_the_answer_pays_what_it_was_expected_to_cost() 
 
 async def test_an_answer_that_breaks_off_is_paid_for_and_a_refused_request_is_not() -> None:
     async with running(authenticator=CountingDoor()) as client:
-        stream = Pieces(event(TEXT), httpx.ReadError("gone"))
+        stream = Pieces(event(TEXT), TransportError("connection lost"))
         client.endpoints.answers("strong", headers={"content-type": "text/event-stream"}, stream=stream)
         await client.chat(stream=True)
         client.endpoints.answers("strong", 400, json={"error": {"message": "no"}})

@@ -77,7 +77,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_the_gateway_imports_no_engine() -> None:
     code = (
-        "import sys, modelsat.gateway.app, modelsat.gateway.serving, modelsat.gateway.connections\n"
+        "import sys, modelsat.gateway.app, modelsat.gateway.serving, modelsat.endpoints.client\n"
         "assert not {'torch', 'onnxruntime', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

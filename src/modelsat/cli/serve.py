@@ -17,7 +17,7 @@ EXAMPLES = (
     "Examples: modelsat serve --zoo zoo.toml | modelsat serve --zoo zoo.toml --policy cheapest-above=0.6 --port 9000 "
     "| modelsat serve --config gateway.toml"
 )
-_NEEDED = ("alembic", "h11", "httpx", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
+_NEEDED = ("aiohttp", "alembic", "h11", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
 
 
 def serve(
@@ -83,8 +83,8 @@ def serve(
 
 def _serve(settings: "GatewaySettings") -> None:
     from modelsat.capability.zoo import ModelZoo
+    from modelsat.endpoints.client import EndpointClient
     from modelsat.gateway.auth import KeyAuthenticator
-    from modelsat.gateway.connections import EndpointTransport
     from modelsat.gateway.gateway import Gateway
     from modelsat.gateway.keys import count_keys
     from modelsat.gateway.serving import is_loopback, log_as_json, require_loopback, run
@@ -115,7 +115,7 @@ def _serve(settings: "GatewaySettings") -> None:
             state=state,
             journal=StoreJournal(engine),
             authenticator=authenticator,
-            transport=EndpointTransport(),
+            client=EndpointClient(connect_timeout_s=settings.connect_timeout_s, proxies=False),
             conversation_key=store_secret(engine, "conversations"),
         )
         log_as_json()

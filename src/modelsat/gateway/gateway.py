@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from secrets import token_bytes
 
-import httpx
 import numpy as np
 
+from modelsat.endpoints.client import EndpointClient
 from modelsat.errors import ModelSatError
 from modelsat.gateway.admission import Admission
 from modelsat.gateway.asgi import Scope
@@ -45,7 +45,7 @@ class Gateway:
         state: Who can be asked; replaced as a whole.
         journal: Where records go.
         authenticator: Who may come in.
-        transport: What carries requests to endpoints.
+        client: Connections to endpoints.
         conversation_key: Of the hashes that tell conversations; up to 64 bytes.
         clock: Seconds that never go back.
         now: Seconds since 1970.
@@ -55,7 +55,7 @@ class Gateway:
     state: ServingState
     journal: Journal
     authenticator: Authenticator
-    transport: httpx.AsyncBaseTransport
+    client: EndpointClient
     conversation_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -77,7 +77,7 @@ class Gateway:
             ttl_s=settings.sticky_ttl_s, limit=settings.sticky_conversations, clock=self.clock
         )
         self._breakers: dict[tuple[str, str | None], Breaker] = {}
-        self.upstream = Upstream(self.transport, settings)
+        self.upstream = Upstream(self.client, settings)
         self.relay = Relay(
             self.upstream, breaker=self.breaker, clock=self.clock, max_fallbacks=settings.max_fallbacks
         )

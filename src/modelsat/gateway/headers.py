@@ -58,28 +58,22 @@ _FORWARDED = b"x-forwarded-"
 _PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
 
 
-def upstream_headers(
-    client: Iterable[tuple[bytes, bytes]], *, host: bytes, key: str | None, size: int
-) -> Headers:
-    """Headers of a request to an endpoint.
+def upstream_headers(client: Iterable[tuple[bytes, bytes]], *, key: str | None) -> list[tuple[str, str]]:
+    """Headers of a request to an endpoint, but for Host and Content-Length.
 
     Args:
         client: As the client sent them, names in lower case.
-        host: Of the endpoint.
         key: Of the endpoint, if it has one.
-        size: Bytes of the body.
     """
     client = list(client)
     barred = _NOT_UPSTREAM | _named_by_connection(client)
-    headers = [(b"host", host)]
-    headers += [
-        (name, _metered(value) if name == _ACCEPT_ENCODING else value)
+    headers = [
+        (name.decode("latin-1"), _text(_metered(value) if name == _ACCEPT_ENCODING else value))
         for name, value in client
         if name not in barred and not name.startswith((_OURS, _FORWARDED))
     ]
     if key is not None:
-        headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
-    headers.append((b"content-length", str(size).encode()))
+        headers.append(("authorization", f"Bearer {key}"))
     return headers
 
 
@@ -98,6 +92,14 @@ def header_value(text: str) -> bytes:
 def first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str | None:
     """The first value of a header, or None."""
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+def _text(value: bytes) -> str:
+    """A value as text that is written as the same bytes, in UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _metered(accepted: bytes) -> bytes:

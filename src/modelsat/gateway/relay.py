@@ -175,7 +175,9 @@ def _refusal(name: str, answer: UpstreamAnswer, *, only: bool) -> _Failure | Non
 
 def _nobody(failures: list[_Failure], waits: Mapping[str, float]) -> GatewayError:
     told = [f"{failure.candidate}: {failure.reason}" for failure in failures]
-    told += [f"{name}: left alone after failures, for {wait:.0f} s more" for name, wait in waits.items()]
+    told += [
+        f"{name}: circuit open after repeated failures; retry in {wait:.0f} s" for name, wait in waits.items()
+    ]
     message = f"No candidate answered. {'; '.join(told)}."
     if not failures:
         wait = min(waits.values(), default=1.0)

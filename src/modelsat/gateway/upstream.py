@@ -6,8 +6,7 @@ An address is made of the zoo's endpoint and a fixed path, so that a client cann
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
-
+from modelsat.endpoints.client import EndpointClient, EndpointResponse, TransportError
 from modelsat.gateway.headers import Headers, downstream_headers, first, upstream_headers
 from modelsat.gateway.request import Kind
 from modelsat.gateway.settings import GatewaySettings
@@ -39,15 +38,15 @@ class UpstreamAnswer:
 
     def __init__(
         self,
-        response: httpx.Response,
+        response: EndpointResponse,
         begin: bytes | None,
         rest: AsyncIterator[bytes],
         *,
         idle_timeout_s: float,
     ) -> None:
-        self.status = response.status_code
-        self.headers: Headers = downstream_headers(response.headers.raw)
-        self.retry_after = _seconds(first(self.headers, b"retry-after"))
+        self.status = response.status
+        self.headers: Headers = downstream_headers(response.raw_headers)
+        self.retry_after = response.retry_after_s
         self.encoding = first(self.headers, b"content-encoding") or ""
         self._response = response
         self._begin = begin
@@ -69,29 +68,27 @@ class UpstreamAnswer:
                     piece = await anext(self._rest, None)
             except TimeoutError:
                 raise AttemptError(
-                    f"fell silent for {self._idle_timeout_s:g} s within its answer", late=True
+                    f"sent no data for {self._idle_timeout_s:g} s mid-response", late=True
                 ) from None
-            except httpx.TransportError:
-                raise AttemptError("broke off within its answer") from None
+            except TransportError:
+                raise AttemptError("broke off mid-response") from None
 
     async def close(self) -> None:
         """Let go of the connection; an answer that was not read to its end is cancelled by that."""
-        await self._response.aclose()
+        self._response.close()
 
 
 class Upstream:
     """Calls endpoints.
 
     Args:
-        transport: What carries requests; one for all endpoints.
+        client: Connections to all endpoints.
         settings: Timeouts.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, settings: GatewaySettings) -> None:
-        self._transport = transport
+    def __init__(self, client: EndpointClient, settings: GatewaySettings) -> None:
+        self._client = client
         self._settings = settings
-        self._timeouts = {"connect": settings.connect_timeout_s, "write": settings.idle_timeout_s}
-        self._urls: dict[tuple[str, Kind], httpx.URL] = {}
 
     async def ask(
         self, candidate: Candidate, kind: Kind, body: bytes, *, key: str | None, headers: Headers
@@ -108,56 +105,24 @@ class Upstream:
         Raises:
             AttemptError: No connection, no answer in time, or a broken one.
         """
-        url = self._url(candidate, kind)
-        sent = upstream_headers(headers, host=url.netloc, key=key, size=len(body))
+        url = f"{(candidate.endpoint or '').rstrip('/')}/{kind}"
         timeout_s = self._settings.first_byte_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._ask(url, sent, body)
+                response = await self._client.request("POST", url, upstream_headers(headers, key=key), body)
+                rest = response.pieces()
+                try:
+                    begin = await anext(rest, None)
+                except BaseException:
+                    response.close()
+                    raise
         except TimeoutError:
             raise AttemptError(f"no answer within {timeout_s:g} s", late=True) from None
-        except (httpx.ConnectTimeout, httpx.WriteTimeout) as error:
-            raise AttemptError(_words(error), late=True) from None
-        except httpx.TransportError as error:
-            raise AttemptError(_words(error)) from None
+        except TransportError as error:
+            # Without addresses: the client need not know where candidates live.
+            raise AttemptError(error.reason, late=error.late) from None
+        return UpstreamAnswer(response, begin, rest, idle_timeout_s=self._settings.idle_timeout_s)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
-
-    async def _ask(self, url: httpx.URL, headers: Headers, body: bytes) -> UpstreamAnswer:
-        response = await self._transport.handle_async_request(
-            httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": self._timeouts})
-        )
-        try:
-            rest = aiter(response.stream)  # type: ignore[arg-type]
-            begin = await anext(rest, None)
-        except BaseException:
-            await response.aclose()
-            raise
-        return UpstreamAnswer(response, begin, rest, idle_timeout_s=self._settings.idle_timeout_s)
-
-    def _url(self, candidate: Candidate, kind: Kind) -> httpx.URL:
-        endpoint = candidate.endpoint or ""
-        if (endpoint, kind) not in self._urls:
-            self._urls[endpoint, kind] = httpx.URL(f"{endpoint.rstrip('/')}/{kind}")
-        return self._urls[endpoint, kind]
-
-
-def _words(error: httpx.TransportError) -> str:
-    """What went wrong, without addresses: the client need not know where candidates live."""
-    return {
-        httpx.ConnectError: "no connection",
-        httpx.ConnectTimeout: "no connection in time",
-        httpx.ReadError: "connection lost",
-        httpx.WriteError: "connection lost",
-        httpx.WriteTimeout: "request not taken in time",
-        httpx.RemoteProtocolError: "no proper HTTP answer",
-    }.get(type(error), "request failed")
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The header `Retry-After` in its form of seconds; dates are as good as nothing between two clocks."""
-    if retry_after is None or not retry_after.strip().isascii() or not retry_after.strip().isdigit():
-        return None
-    return float(retry_after.strip()[:9])
+        await self._client.close()
