@@ -23,7 +23,7 @@ export OPENBLAS_THREAD_TIMEOUT := 4
 export ORT_DISABLE_TELEMETRY := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-engine bench-speed results lock clean
+.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-engine bench-gateway bench-speed bench-students results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,16 +83,22 @@ slow: $(STAMPS)/dev ## Run the slow tests: real weights, real data
 	$(BIN)/python -m pytest -m slow
 
 bench-exam: $(STAMPS)/dev ## Measure how much of an endpoint's speed an exam uses
-	$(BIN)/modelsat bench exam
+	$(BIN)/python -m benchmarks.exam
 
 bench-speed: $(STAMPS)/dev ## Measure speed and memory beside their bars, and write docs/speed.md (LITELLM=PYTHON adds it)
-	$(BIN)/modelsat bench speed -o results/speed.json $(if $(LITELLM),--litellm $(LITELLM))
-	$(BIN)/python scripts/speed
+	$(BIN)/python -m benchmarks.speed -o results/speed.json $(if $(LITELLM),--litellm $(LITELLM))
+	$(BIN)/python -m benchmarks.speed_page
 
-bench-engine: $(STAMPS)/dev ## Measure what 8 bits and fewer tokens cost on outcomes in DATA=FOLDER, for docs/speed.md
+bench-gateway: $(STAMPS)/dev ## Measure the gateway under load and with faults, about five minutes (LITELLM=PROGRAM adds its proxy)
+	$(BIN)/python -m benchmarks.gateway $(if $(LITELLM),--litellm $(LITELLM))
+
+bench-students: $(STAMPS)/dev ## Measure students beside their teacher on outcomes in DATA=FOLDER
+	@test -n "$(DATA)" || { echo 'Where are the outcomes? make bench-students DATA=FOLDER'; exit 1; }
+	$(BIN)/python -m benchmarks.students --outcomes $(DATA) --splits $(DATA)/splits.json
+
+bench-engine: $(STAMPS)/dev ## Measure the quality in 8 bits and with fewer tokens on outcomes in DATA=FOLDER, for docs/speed.md
 	@test -n "$(DATA)" || { echo 'Where are the outcomes? make bench-engine DATA=FOLDER'; exit 1; }
-	mkdir -p results
-	$(BIN)/modelsat bench engine --outcomes $(DATA) --splits $(DATA)/splits.json --json > results/engine.json
+	$(BIN)/python -m benchmarks.onnx_quality --outcomes $(DATA) --splits $(DATA)/splits.json --json > results/engine.json
 
 results: ## Write README's numbers and docs/results.md from the newest file in results/
 	$(BIN)/python scripts/results

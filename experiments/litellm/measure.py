@@ -17,7 +17,7 @@ import numpy as np
 
 from modelsat.bench.choosing import best_single, select
 from modelsat.bench.heldout import hold_out
-from modelsat.bench.litellm_tiers import TIERS, classify
+from benchmarks.litellm_tiers import TIERS, classify
 from modelsat.statistics import PairedBootstrap
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.setup import through_cache

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from modelsat.bench.scripted_upstream import ScriptedUpstream
 from modelsat.endpoints.client import EndpointClient
 from modelsat.gateway.gateway import Gateway
 from modelsat.gateway.memory import MemoryJournal, OpenDoor
@@ -19,6 +18,7 @@ from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.baselines import Level
 from tests.gateway.parts import candidate, zoo
+from tests.gateway.scripted_upstream import ScriptedUpstream
 
 NAMES = ("strong", "middle", "weak")
 

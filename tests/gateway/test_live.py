@@ -10,10 +10,10 @@ from typing import Any
 import openai
 import pytest
 
-from modelsat.bench.scripted_upstream import WORDS, Fault, ScriptedUpstream, completion
 from modelsat.gateway.records import DecisionRecord, UsageRecord
 from tests.gateway.live import Live, context, request, served
 from tests.gateway.parts import chat
+from tests.gateway.scripted_upstream import WORDS, Fault, ScriptedUpstream, completion
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 

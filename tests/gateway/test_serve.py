@@ -21,10 +21,10 @@ from typing import Any
 import openai
 import pytest
 
-from modelsat.bench.scripted_upstream import WORDS, ScriptedUpstream
 from modelsat.capability.zoo import ModelZoo
 from tests.exam.model_server import model_server, smollm_weights
 from tests.gateway.live import endpoints_running
+from tests.gateway.scripted_upstream import WORDS, ScriptedUpstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 

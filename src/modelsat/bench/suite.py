@@ -91,7 +91,7 @@ def run_suite(
         checkpoint_hash=setup.checkpoint_hash,
         seed=seed,
         date=datetime.now(UTC).date().isoformat(),
-        machine=_machine(),
+        machine=machine(),
         seconds=0.0,
     )
     kept = None if folder is None else folder / _identity(setup, suite, split, seed)
@@ -151,12 +151,6 @@ def _identity(setup: Setup, suite: Suite, split: Split, seed: int) -> str:
     return digest(
         setup.data_hash, setup.checkpoint_hash, setup.scorer.identity, *others, suite, split, str(seed), code
     )
-
-
-def _machine() -> dict[str, str]:
-    import torch
-
-    return machine(torch.get_num_threads())
 
 
 def _leakage(contests: Contests) -> list[Table]:

@@ -1,13 +1,15 @@
-"""Timing that a machine of changing speed cannot fool much, and what machine it was."""
+"""Timing in turns, which a machine of changing speed distorts little, and a description of the machine."""
 
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+
+from modelsat.threads import usable_cores
 
 
 def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[float]:
@@ -28,29 +30,6 @@ def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[
     return [median(taken) for taken in seconds]
 
 
-@contextmanager
-def stopwatch(owner: object, method: str) -> Iterator[list[float]]:
-    """Time every call of one object's method.
-
-    Yields:
-        Seconds per call, filled as calls are made.
-    """
-    seconds: list[float] = []
-    timed = getattr(owner, method)
-
-    def call(*args: object, **kwargs: object) -> object:
-        start = time.perf_counter()
-        result = timed(*args, **kwargs)
-        seconds.append(time.perf_counter() - start)
-        return result
-
-    setattr(owner, method, call)
-    try:
-        yield seconds
-    finally:
-        setattr(owner, method, timed)
-
-
 def versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of some packages; one that is not installed is left out."""
     found = {"python": platform.python_version()}
@@ -60,12 +39,8 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def machine(threads: int) -> dict[str, str]:
-    """What the machine is, and how busy.
-
-    Args:
-        threads: How many threads numbers are computed with.
-    """
+def machine() -> dict[str, str]:
+    """Description of this machine, with its load."""
     cpuinfo = Path("/proc/cpuinfo")
     names = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
@@ -73,6 +48,6 @@ def machine(threads: int) -> dict[str, str]:
         "processor": model or platform.processor() or platform.machine(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count()),
-        "threads": str(threads),
+        "threads": str(usable_cores()),
         "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
     }

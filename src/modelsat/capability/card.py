@@ -87,6 +87,23 @@ def read_card(path: Path | str) -> CapabilityProfile:
     return read_sat_card(path)[0]
 
 
+def read_cards(folder: Path) -> tuple[CapabilityProfile, ...]:
+    """Read all capability cards in a folder.
+
+    Raises:
+        DataError: There is none, one is malformed, or two are of the same candidate.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise DataError(f"{folder}: no capability card; make some with  modelsat exam grade.")
+    profiles = tuple(map(read_card, paths))
+    names = [profile.candidate for profile in profiles]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{folder}: more than one card of {', '.join(twice)}; keep one of each.")
+    return profiles
+
+
 def read_sat_card(path: Path | str) -> tuple[CapabilityProfile, ExamRun | None]:
     """Read a card with how its exam was sat; None where the card does not say.
 

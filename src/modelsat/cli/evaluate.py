@@ -129,20 +129,10 @@ def evaluate(
 
 def read_profiles(cards: Path | None) -> "tuple[CapabilityProfile, ...]":
     """Cards in a folder, or those of the shipped zoo."""
-    from modelsat.capability.card import read_card
+    from modelsat.capability.card import read_cards
     from modelsat.capability.zoo import ModelZoo
 
-    if cards is None:
-        return ModelZoo.shipped().profiles
-    paths = sorted(cards.glob("*.json"))
-    if not paths:
-        raise DataError(f"{cards}: no card there; make some with  modelsat exam grade.")
-    profiles = tuple(read_card(path) for path in paths)
-    names = [profile.candidate for profile in profiles]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{cards}: more than one card of {', '.join(twice)}; keep one of each.")
-    return profiles
+    return ModelZoo.shipped().profiles if cards is None else read_cards(cards)
 
 
 def _measure_router(

@@ -1,4 +1,13 @@
-"""Requests of everyday kinds and lengths, to time routing with."""
+"""What routing is timed with: everyday requests, texts of a given length, and zoos of a given size."""
+
+from dataclasses import replace
+
+from modelsat.capability.zoo import ModelZoo
+from modelsat.types import CapabilityProfile, Instruction
+
+TOKENS = 128
+CANDIDATES = 30
+BATCHES = (1, 32)
 
 TEXTS = (
     "Which vitamin does human skin make when the sun shines on it?",
@@ -11,7 +20,7 @@ TEXTS = (
 )
 
 # Each is one token for the embedded models, wherever it stands.
-_WORDS = [
+_WORDS = (
     *(
         "time",
         "people",
@@ -28,7 +37,7 @@ _WORDS = [
     ),
     *("bread", "table", "garden", "window", "letter", "winter", "summer", "morning", "evening", "number"),
     *("question", "answer", "story", "city", "country", "market", "doctor", "teacher"),
-]
+)
 
 
 def text_of(tokens: int, *, number: int = 0) -> str:
@@ -36,6 +45,19 @@ def text_of(tokens: int, *, number: int = 0) -> str:
 
     Args:
         tokens: At least 1.
-        number: Which of many such texts; they differ in their words.
+        number: Position among many such texts, which differ in their words.
     """
     return " ".join(_WORDS[(number + 7 * at * at) % len(_WORDS)] for at in range(tokens))
+
+
+def instructions_of(count: int, *, tokens: int) -> list[Instruction]:
+    """Different texts of one length."""
+    return [Instruction(id=str(number), text=text_of(tokens, number=number)) for number in range(count)]
+
+
+def zoo_of(count: int) -> tuple[CapabilityProfile, ...]:
+    """So many candidates, with the shipped cards in turn."""
+    shipped = ModelZoo.shipped().profiles
+    return tuple(
+        replace(shipped[number % len(shipped)], candidate=f"candidate {number}") for number in range(count)
+    )

@@ -1,4 +1,4 @@
-"""What fresh processes cost: the command line's help, a first route, and a gateway until it routes."""
+"""Cost of fresh processes: the command line's help, a first route, and a gateway until it routes."""
 
 import asyncio
 import json
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from modelsat.bench.gateway_process import cost_of, gateway_process
-from modelsat.bench.http_load import HttpClient
-from modelsat.bench.measure import Measure
-from modelsat.bench.texts import TEXTS, text_of
+from benchmarks.gateway_process import cost_of, gateway_process
+from benchmarks.http_load import HttpClient
+from benchmarks.measure import Measure
+from benchmarks.texts import TEXTS, text_of
 
-# What a user's first route costs: a fresh interpreter, all imports, the engine from the cache.
+# A user's first route: a fresh interpreter, all imports, its graphs from the cache.
 _FIRST_ROUTE = """
 from pathlib import Path
 from modelsat import Router
 Router.load().route("Which vitamin does sunlight give?")
 status = Path("/proc/self/status")
 if status.exists():
-    # Of this process alone; what getrusage says may be its parent's.
+    # Of this process alone; getrusage may report its parent's.
     print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
 else:
     import resource, sys
@@ -31,9 +31,9 @@ else:
     print(peak // 1024 if sys.platform == "darwin" else peak)
 """
 _HELP = "from modelsat.cli.main import app; app()"
-# Routed before memory is looked at; long ones, in batches, so that all buffers have grown.
+# Requests before memory is read; long ones, in batches, so that all buffers have grown.
 _ROUTED = 16
-# By the engine of a gateway.
+# Bars by the router of a gateway.
 _MEMORY_MB = {"accurate": 600.0, "fast": 350.0}
 
 
@@ -43,7 +43,7 @@ def measure_processes(repeats: int) -> list[Measure]:
     Args:
         repeats: Runs of each; at most three of the long ones.
     """
-    # The first one fills the disk's cache, and builds the engine on a new machine.
+    # The first one fills the disk's cache, and builds the graphs on a new machine.
     _run(_FIRST_ROUTE)
     first = [_run(_FIRST_ROUTE) for _ in range(min(repeats, 3))]
     helped = [_run(_HELP, "--help") for _ in range(repeats)]
@@ -61,13 +61,13 @@ def measure_processes(repeats: int) -> list[Measure]:
             value=median(run.seconds for run in first),
             unit="s",
             bar=6.0,
-            note=f"fresh process, engine in the cache, {median(run.cpu_s for run in first):.1f} s of CPU",
+            note=f"fresh process, graphs in the cache, {median(run.cpu_s for run in first):.1f} s of CPU",
         ),
         Measure(name="peak memory", value=peak, unit="GB", bar=1.5, note="of that process"),
         *(
             measure
-            for engine, bar in _MEMORY_MB.items()
-            for measure in _serving(engine, bar, min(repeats, 3))
+            for router, bar in _MEMORY_MB.items()
+            for measure in _serving(router, bar, min(repeats, 3))
         ),
     ]
 
@@ -91,14 +91,14 @@ def _run(code: str, *arguments: str) -> _Run:
     return _Run(seconds=seconds, cpu_s=cpu, output=done.stdout)
 
 
-def _serving(engine: str, bar: float, repeats: int) -> list[Measure]:
-    """A gateway from its start until it is ready to route, and what it holds once it has routed."""
-    settings = {"engine": engine, "route_timeout_ms": 60_000}
+def _serving(router: str, bar: float, repeats: int) -> list[Measure]:
+    """A gateway from its start until it is ready to route, and its memory once it has routed."""
+    settings = {"router": router, "route_timeout_ms": 60_000}
     seconds, cpu, memory, torch = [], [], [], False
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(prefix="modelsat-gateway-") as folder:
             start = time.perf_counter()
-            # Nobody answers there: what is asked are decisions only.
+            # Nobody listens there: the requests are for decisions only.
             with gateway_process(Path(folder), "http://127.0.0.1:9/v1", settings) as (url, pid):
                 seconds.append(time.perf_counter() - start)
                 ready = cost_of(pid)
@@ -111,18 +111,18 @@ def _serving(engine: str, bar: float, repeats: int) -> list[Measure]:
     spent = f", {median(cpu):.1f} s of CPU" if cpu else ""
     measures = [
         Measure(
-            name=f"gateway's cold start, engine {engine}",
+            name=f"gateway's cold start, router {router}",
             value=median(seconds),
             unit="s",
             bar=3.0,
-            note=f"fresh process until it can route, engine in the cache{spent}",
+            note=f"fresh process until it can route, graphs in the cache{spent}",
         )
     ]
     if memory:
         note = f"after {_ROUTED} long requests, {'with torch' if torch else 'no torch'} in the process"
         measures.append(
             Measure(
-                name=f"gateway's resident memory, engine {engine}",
+                name=f"gateway's resident memory, router {router}",
                 value=max(memory) / 1e6,
                 unit="MB",
                 bar=bar,
@@ -133,7 +133,6 @@ def _serving(engine: str, bar: float, repeats: int) -> list[Measure]:
 
 
 async def _route_some(url: str) -> None:
-    client = HttpClient(url)
     texts = [*TEXTS, *(text_of(500, number=number) for number in range(_ROUTED))]
-    await asyncio.gather(*(client.post("/route", json.dumps({"text": text}).encode()) for text in texts))
-    await client.close()
+    async with HttpClient(url) as client:
+        await asyncio.gather(*(client.post("/route", json.dumps({"text": text}).encode()) for text in texts))

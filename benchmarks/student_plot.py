@@ -20,7 +20,7 @@ from modelsat.errors import DataError
 from modelsat.records.files import write_text
 
 if TYPE_CHECKING:
-    from modelsat.bench.students import StudentRow
+    from benchmarks.students import StudentRow
 
 _HEIGHT = 3.4
 _COLOURS = (OWN_COLOUR, RIVAL_COLOUR, MUTED)
@@ -71,7 +71,7 @@ def student_curve(rows: "Sequence[StudentRow]") -> Plot:
 
 
 def check_plot(path: Path) -> None:
-    """Say at once, before anything long is measured, that a plot cannot be drawn.
+    """Check before anything long is measured that a plot can be drawn.
 
     Raises:
         DataError: The file ends neither in .svg nor in .png.
@@ -83,7 +83,8 @@ def check_plot(path: Path) -> None:
 
 
 def save_plot(plot: Plot, path: Path) -> None:
-    """Write a plot as SVG or PNG, whichever the file's ending says (see `check_plot`)."""
+    """Write a plot as SVG or PNG, by the file's ending (see `check_plot`)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".svg":
         write_text(path, plot.svg)
     else:

@@ -1,10 +1,10 @@
-"""The page on speed says every measured value, its bar, and whether it is met."""
+"""The page on speed shows every measured value, its bar, and whether it is met."""
 
-from modelsat.bench.engine_quality import EngineReport, EngineRow
-from modelsat.bench.measure import Measure, SpeedReport
-from modelsat.bench.reporting.speed_page import speed_page
+from benchmarks.measure import Measure, MeasureReport
+from benchmarks.onnx_quality import OnnxReport, OnnxRow
+from benchmarks.speed_page import speed_page
 
-REPORT = SpeedReport(
+REPORT = MeasureReport(
     machine={"processor": "a processor", "cores": "2", "load": "0.1"},
     versions={"python": "3.11.0"},
     measures=(
@@ -13,14 +13,14 @@ REPORT = SpeedReport(
         Measure(name="warm route", value=31.4, unit="ms", note="25 candidates"),
     ),
 )
-ENGINE = EngineReport(
+ENGINE = OnnxReport(
     machine={"processor": "another processor"},
     versions={},
     layers=14,
     instructions=492,
     candidates=20,
     rows=(
-        EngineRow(
+        OnnxRow(
             precision="int8",
             tokens=128,
             auc=0.7461,
@@ -35,11 +35,8 @@ ENGINE = EngineReport(
 )
 
 
-def page(engine: EngineReport | None = None) -> str:
-    plain = None if engine is None else engine.to_json()
-    return speed_page(
-        REPORT.to_json(), plain, speed_source="results/speed.json", engine_source="results/engine.json"
-    )
+def page(engine: OnnxReport | None = None) -> str:
+    return speed_page(REPORT.to_json(), None if engine is None else engine.to_json())
 
 
 def test_every_value_stands_beside_its_bar() -> None:

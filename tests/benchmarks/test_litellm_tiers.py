@@ -1,4 +1,4 @@
-"""LiteLLM's heuristic router: what its process says is read, and a process that cannot say it is one sentence."""
+"""LiteLLM's heuristic router: its process's output is read, and a failing process is one sentence."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.bench.litellm_tiers import classify
+from benchmarks.litellm_tiers import classify
 from modelsat.errors import DataError
 
 
@@ -24,13 +24,13 @@ def test_what_the_process_says_is_read_whatever_it_prints_before(tmp_path: Path)
         tmp_path,
         f"import json, sys\nassert json.load(sys.stdin) == ['a', 'b']\nprint('hello')\nprint({json.dumps(answer)!r})",
     )
-    said = classify(python, ["a", "b"])
-    assert (said.version, said.tiers, said.seconds) == ("1.0", ("SIMPLE", "COMPLEX"), (0.1, 0.2))
+    found = classify(python, ["a", "b"])
+    assert (found.version, found.tiers, found.seconds) == ("1.0", ("SIMPLE", "COMPLEX"), (0.1, 0.2))
 
 
 def test_an_environment_without_litellm_is_one_sentence(tmp_path: Path) -> None:
     python = interpreter(tmp_path, "raise ModuleNotFoundError(\"No module named 'litellm'\")")
-    with pytest.raises(DataError, match="could not be asked: ModuleNotFoundError: No module named 'litellm'"):
+    with pytest.raises(DataError, match="failed: ModuleNotFoundError: No module named 'litellm'"):
         classify(python, ["a"])
 
 

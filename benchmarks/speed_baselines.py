@@ -1,7 +1,7 @@
-"""What people route with today, timed beside the shipped router: same machine, same texts.
+"""Common ways to route, timed beside the shipped router: same machine, same texts.
 
 Times only: the classifier has random weights, and the neighbours are random vectors. How well such routers choose is
-for `modelsat bench --suite` to say, where they can be fitted.
+measured by `modelsat bench --suite`, where they can be fitted.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from modelsat.bench.litellm_tiers import classify
-from modelsat.bench.measure import Measure
-from modelsat.bench.speed_engine import BATCHES, CANDIDATES, TOKENS, instructions_of, zoo_of
+from benchmarks.litellm_tiers import classify
+from benchmarks.measure import Measure
+from benchmarks.texts import BATCHES, CANDIDATES, TOKENS, instructions_of, zoo_of
 from modelsat.bench.timing import interleaved
 from modelsat.onnx.load import load_onnx_scorer
 from modelsat.types import Instruction
 
-# Outcomes that a kNN router looks among, and how many of them speak.
+# Outcomes that a kNN router searches, and how many of them it averages.
 NEIGHBOURS = 5_000
 NEAREST = 200
 # Texts that LiteLLM's heuristic router is timed on: it is too quick to be timed on few.
@@ -31,12 +31,12 @@ _CLASSES = 3
 Run = Callable[[list[Instruction]], object]
 
 
-def measure_rivals(repeats: int, *, litellm: Path | None = None) -> list[Measure]:
+def measure_baselines(repeats: int, *, litellm: Path | None = None) -> list[Measure]:
     """Time the shipped router beside others at each batch size.
 
     Args:
         repeats: Of each timing; medians are reported.
-        litellm: The interpreter of an environment with LiteLLM, whose heuristic router is timed then.
+        litellm: The interpreter of an environment with LiteLLM, whose heuristic router is timed as well.
 
     Raises:
         DataError: That interpreter has no LiteLLM.
@@ -75,9 +75,11 @@ def measure_rivals(repeats: int, *, litellm: Path | None = None) -> list[Measure
 
 
 def _heuristic(python: Path) -> list[Measure]:
-    said = classify(python, [asked.text for asked in instructions_of(_TIMED, tokens=TOKENS)])
-    name, seconds = "LiteLLM's heuristic router", median(said.seconds)
-    note = f"complexity router of LiteLLM {said.version}, one core; four tiers, which know no candidate"
+    found = classify(python, [asked.text for asked in instructions_of(_TIMED, tokens=TOKENS)])
+    name, seconds = "LiteLLM's heuristic router", median(found.seconds)
+    note = (
+        f"complexity router of LiteLLM {found.version}, one core; four tiers, independent of the candidates"
+    )
     return [
         Measure(name=f"{name}: p50, batch 1", value=1000 * seconds, unit="ms", note=note),
         Measure(name=f"{name}: decisions, one by one", value=1 / seconds, unit="/s", better="higher"),
@@ -95,7 +97,7 @@ def _classifier() -> Run:
 
     @torch.inference_mode()
     def run(asked: list[Instruction]) -> object:
-        # Its tokenizer is not at hand: tokens are made up, and making them costs nothing.
+        # Its tokenizer is not packaged: token ids are made up, and making them costs nothing.
         ids = torch.full((len(asked), TOKENS), 1_000)
         return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.softmax(-1)
 

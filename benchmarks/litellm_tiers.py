@@ -1,7 +1,7 @@
-"""LiteLLM's heuristic router, asked in an environment of its own: the tier of each text, and how long that took.
+"""LiteLLM's heuristic router in an environment of its own: the tier of each text, and how long that took.
 
 Its complexity router scores a text by keywords, length and punctuation, and maps the score to one of four tiers. The
-package is no dependency of ours: it runs as another process.
+package is not a dependency of this one: it runs in another process.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelsat.errors import DataError
 
-# From what a weak model is meant for to what only a strong one is.
+# From the tier of weak models to that of strong ones.
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
 # LiteLLM would fetch its list of prices from the internet before anything else.
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
@@ -37,12 +37,12 @@ json.dump({"version": version("litellm"), "tiers": tiers, "seconds": seconds}, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiers:
-    """What the heuristic router said.
+    """Result of the heuristic router.
 
     Attributes:
-        version: Of LiteLLM.
-        tiers: Of each text, one of `TIERS`.
-        seconds: That each took.
+        version: Version of LiteLLM.
+        tiers: Tier of each text, one of `TIERS`.
+        seconds: Time that each text took.
     """
 
     version: str
@@ -51,14 +51,14 @@ class Tiers:
 
 
 def classify(python: Path, texts: Sequence[str]) -> Tiers:
-    """Ask LiteLLM's heuristic router for the tier of each text.
+    """Classify texts with LiteLLM's heuristic router.
 
     Args:
         python: The interpreter of an environment that has LiteLLM.
         texts: At least one.
 
     Raises:
-        DataError: That interpreter does not run, or its LiteLLM has no such router; says what it said last.
+        DataError: That interpreter does not run, or its LiteLLM has no such router; quotes its last line.
     """
     try:
         done = subprocess.run(
@@ -72,7 +72,7 @@ def classify(python: Path, texts: Sequence[str]) -> Tiers:
     except OSError as error:
         raise DataError(f"{python}: does not run ({error.strerror}).") from None
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise DataError(f"{python}: LiteLLM's complexity router could not be asked: {last[0]}")
-    said = json.loads(done.stdout.strip().splitlines()[-1])
-    return Tiers(version=said["version"], tiers=tuple(said["tiers"]), seconds=tuple(said["seconds"]))
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise DataError(f"{python}: LiteLLM's complexity router failed: {last[0]}")
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    return Tiers(version=answer["version"], tiers=tuple(answer["tiers"]), seconds=tuple(answer["seconds"]))

@@ -1,14 +1,12 @@
 """What 8 bits and fewer tokens cost is read on validation, beside fp32 at the tuned budget."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from modelsat.bench import engine_quality
-from modelsat.bench.engine_quality import measure_engines
+from benchmarks import onnx_quality
+from benchmarks.onnx_quality import measure_quality
+from benchmarks.texts import text_of
 from modelsat.bench.heldout import HeldOut
-from modelsat.bench.texts import text_of
 from modelsat.onnx.sizes import Precision
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
@@ -64,12 +62,12 @@ def held_out() -> HeldOut:
 def test_the_first_row_is_the_reference_and_the_others_differ_from_it(
     held_out: HeldOut, monkeypatch: pytest.MonkeyPatch, vnni: bool
 ) -> None:
-    def load(folder: Path | None, *, precision: Precision, tokens: int) -> Rounding:
+    def load(checkpoint: object, *, precision: Precision, tokens: int) -> Rounding:
         return Rounding(held_out.table.scores, precision, tokens)
 
-    monkeypatch.setattr(engine_quality, "load_onnx_scorer", load)
-    monkeypatch.setattr(engine_quality, "has_vnni", lambda: vnni)
-    report = measure_engines(held_out, budgets=(16,))
+    monkeypatch.setattr(onnx_quality, "load_onnx_scorer", load)
+    monkeypatch.setattr(onnx_quality, "has_vnni", lambda: vnni)
+    report = measure_quality(held_out, budgets=(16,))
     tuned = report.rows[0].tokens
     fast = "int8" if vnni else "fp32"
     expected = [("fp32", tuned), *([("int8", tuned)] if vnni else []), (fast, 16)]
