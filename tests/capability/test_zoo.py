@@ -248,3 +248,21 @@ def test_two_cards_of_one_exam_are_refused(zoo_file: Path) -> None:
     )
     with pytest.raises(DataError, match=r"zoo\.toml:14: candidate 'big': .*two cards of the exam 'toy'"):
         ModelZoo.load(zoo_file)
+
+
+def test_a_zoo_names_the_currency_of_its_prices(zoo_file: Path, tmp_path: Path) -> None:
+    assert ModelZoo.load(zoo_file).currency == "USD"
+    zoo_file.write_text(ZOO.replace('zoo/1"', 'zoo/1"\ncurrency = "EUR"'))
+    zoo = ModelZoo.load(zoo_file)
+    assert zoo.select(["small"]).currency == zoo.currency == "EUR"
+    copy = tmp_path / "copy" / "zoo.toml"
+    zoo.save(copy)
+    assert ModelZoo.load(copy).currency == "EUR"
+    remove_entry(zoo_file, "big")
+    assert ModelZoo.load(zoo_file).currency == "EUR"
+
+
+def test_a_currency_is_a_code(zoo_file: Path) -> None:
+    zoo_file.write_text(ZOO.replace('zoo/1"', 'zoo/1"\ncurrency = "dollars"'))
+    with pytest.raises(DataError, match=r"zoo\.toml: currency is 'dollars'; expected three capital letters"):
+        ModelZoo.load(zoo_file)

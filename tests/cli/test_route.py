@@ -1,7 +1,6 @@
-"""`modelsat route`, `demo` and what all commands share, with a real scorer that needs no weights."""
+"""`modelsat route` and what all commands share, with a real scorer that needs no weights."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,27 +136,6 @@ def test_stale_decisions_are_refused_and_redone_on_demand(zoo: Path, tmp_path: P
     done = runner.invoke(app, [*arguments, "--redo-changed"])
     assert done.exit_code == 0
     assert "2 decisions (1 routed by an earlier run)" in done.stderr
-
-
-def test_the_demo_fits_in_100_columns(zoo: Path) -> None:
-    result = runner.invoke(app, ["demo", "--zoo", str(zoo)])
-    assert result.exit_code == 0
-    assert max(len(line) for line in result.stdout.splitlines()) <= 100
-    assert "instructions over 3 candidates" in result.stdout
-    rows = json.loads(runner.invoke(app, ["demo", "--zoo", str(zoo), "--json"]).stdout)
-    assert len(rows) >= 20
-    assert {row["candidate"] for row in rows} == {"fair"}  # the cheapest that is good enough
-
-
-def test_the_demo_tells_what_its_choices_cost(zoo: Path) -> None:
-    best = runner.invoke(app, ["demo", "--zoo", str(zoo), "--policy", "best"]).stdout
-    spent, most = re.search(
-        r"Expected price: (\d+\.\d+); always asking the likeliest candidate: (\d+\.\d+)", best
-    ).groups()  # type: ignore[union-attr]
-    assert spent == most
-    cheap = runner.invoke(app, ["demo", "--zoo", str(zoo)]).stdout
-    assert f"always asking the likeliest candidate: {most}" in cheap
-    assert f"Expected price: {most};" not in cheap
 
 
 def test_help_lists_every_command_without_torch_or_numpy() -> None:

@@ -205,10 +205,10 @@ def test_a_page_needs_nothing_else_and_takes_no_name_for_markup() -> None:
     evil = "<script>alert(1)</script>"
     ranking = (RankedCost(evil, 0.9, 0.02), RankedCost("fair", 0.7, 0.01))
     rows = [traffic(at=day * DAY_S, ranking=ranking, candidate=evil, answered_by=evil) for day in range(3)]
-    page = report_page(reported(rows), summary=["1 < 2"], tables=[("T & C", [evil], [[evil]])])
+    page = report_page(reported(rows), "EUR", summary=["1 < 2"], tables=[("T & C", [evil], [[evil]])])
     assert evil not in page
     assert page.count("<svg") == 3
     for outside in ("src=", "href=", "@import", "url("):
         assert outside not in page
     assert "1 &lt; 2" in page and "T &amp; C" in page
-    assert "<svg" not in report_page(reported([]), summary=[], tables=[])
+    assert "<svg" not in report_page(reported([]), "EUR", summary=[], tables=[])

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from modelsat.routing.pricing import expected_price, instruction_tokens, price_matrix
+from modelsat.routing.pricing import expected_price, format_money, instruction_tokens, price_matrix
 from modelsat.types import Candidate, Instruction
 
 PRICED = Candidate(name="priced", input_price=1.0, output_price=4.0)
@@ -39,3 +41,27 @@ def test_matrix_has_nan_where_a_price_is_unknown() -> None:
     instructions = [Instruction(id="short", text="a" * 4), Instruction(id="long", text="a" * 4_000)]
     matrix = price_matrix(instructions, [PRICED, Candidate(name="unknown")], [0.0, None])
     np.testing.assert_allclose(matrix, [[1e-6, np.nan], [1e-3, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (0.0, "USD", "$0"),
+        (0.00001136, "USD", "$0.0000114"),
+        (0.075, "USD", "$0.0750"),
+        (0.9999, "EUR", "€1.00"),
+        (1234.5, "USD", "$1,234.50"),
+        (-0.02, "USD", "-$0.0200"),
+        (3.0, "CHF", "CHF 3.00"),
+        (3.0, "", "3.00"),
+    ],
+)
+def test_money_has_its_currency_and_one_notation(amount: float, currency: str, text: str) -> None:
+    assert format_money(amount, currency) == text
+
+
+@given(st.floats(1e-12, 1e12))
+def test_money_is_written_to_three_digits_without_an_exponent(amount: float) -> None:
+    text = format_money(amount)
+    assert "e" not in text
+    assert float(text.removeprefix("$").replace(",", "")) == pytest.approx(amount, rel=5.01e-3)

@@ -11,6 +11,7 @@ from modelsat.capability.run import ExamRun
 from modelsat.capability.zoo_file import read_zoo, write_zoo
 from modelsat.errors import DataError
 from modelsat.types import Candidate, CapabilityProfile
+from modelsat.types.candidates import CURRENCY
 
 
 class ModelZoo:
@@ -23,15 +24,19 @@ class ModelZoo:
         zoo.add(Candidate(name="our-model", output_price=0.4), "cards/our-model.json")
     """
 
-    def __init__(self, members: Iterable[tuple[Candidate, CapabilityProfile]] = ()) -> None:
+    def __init__(
+        self, members: Iterable[tuple[Candidate, CapabilityProfile]] = (), *, currency: str = CURRENCY
+    ) -> None:
         """Put candidates and their profiles together.
 
         Args:
             members: Pairs of candidate and profile, in the order of the zoo.
+            currency: ISO 4217 code of the candidates' prices.
 
         Raises:
             DataError: A name appears twice.
         """
+        self.currency = currency
         self._members: dict[str, Member] = {}
         # Made once: a scorer keeps what it worked out of a profile for as long as it is given the same one.
         self._profiles: dict[str, CapabilityProfile] = {}
@@ -128,7 +133,7 @@ class ModelZoo:
         Raises:
             DataError: A name is not there, or there twice.
         """
-        return self._of(self._member(name) for name in names)
+        return self._of((self._member(name) for name in names), self.currency)
 
     @classmethod
     def load(cls, path: Path | str) -> "ModelZoo":
@@ -137,7 +142,7 @@ class ModelZoo:
         Raises:
             DataError: The file or a card is malformed; names file, line and entry.
         """
-        return cls._of(read_zoo(Path(path)))
+        return cls._of(*read_zoo(Path(path)))
 
     @classmethod
     def shipped(cls) -> "ModelZoo":
@@ -150,11 +155,11 @@ class ModelZoo:
 
         To change a file that a person keeps, use `zoo_file.add_entry` and `zoo_file.remove_entry`.
         """
-        write_zoo(Path(path), self._members.values())
+        write_zoo(Path(path), self._members.values(), self.currency)
 
     @classmethod
-    def _of(cls, members: Iterable[Member]) -> "ModelZoo":
-        zoo = cls()
+    def _of(cls, members: Iterable[Member], currency: str) -> "ModelZoo":
+        zoo = cls(currency=currency)
         for member in members:
             zoo._add(member)
         return zoo

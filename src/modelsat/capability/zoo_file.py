@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,8 @@ from modelsat.capability.profile import join_exams
 from modelsat.errors import DataError
 from modelsat.records.files import parse_object, read_text, write_text
 from modelsat.types import Candidate
+from modelsat.types.candidates import CURRENCY
+from modelsat.types.ranges import require_currency
 from modelsat.types.validation import validated
 
 FORMAT = "modelsat-zoo/1"
@@ -52,32 +54,51 @@ def read_candidates(path: Path) -> list[Candidate]:
     Raises:
         DataError: The file is malformed; names file, line and entry.
     """
-    return [entry.candidate(path.parent) for entry, _ in _read_entries(path)]
+    names: set[str] = set()
+    entries, _ = _parse(read_text(path), path)
+    return [_checked(value, where, names).candidate(path.parent) for value, where in entries]
 
 
-def read_zoo(path: Path) -> list[Member]:
-    """Read every candidate of the file with its card.
+def read_zoo(path: Path) -> tuple[list[Member], str]:
+    """Read every candidate of the file with its card, and the currency of their prices.
 
     Raises:
         DataError: The file or a card is malformed; names file, line and entry.
     """
-    members: list[Member] = []
-    for entry, where in _read_entries(path):
-        if entry.card is None:
-            raise DataError(f"{where}: field 'card' is missing; name its capability card.")
+    scanned, currency = scan_zoo(path)
+    members = []
+    for _, member in scanned:
+        if isinstance(member, DataError):
+            raise member
+        members.append(member)
+    return members, currency
+
+
+def scan_zoo(path: Path) -> tuple[list[tuple[str | None, Member | DataError]], str]:
+    """Read the file as `read_zoo` does, and go on after entries that are malformed.
+
+    Returns:
+        Per entry its name, if it has one, and the member or what is wrong with it; and the currency.
+
+    Raises:
+        DataError: The file as a whole is malformed.
+    """
+    names: set[str] = set()
+    scanned: list[tuple[str | None, Member | DataError]] = []
+    entries, currency = _parse(read_text(path), path)
+    for value, where in entries:
+        name = value.get("name") if isinstance(value, dict) else None
         try:
-            cards = [read_sat_card(path.parent / name) for name in (entry.card, *entry.more_cards)]
-            profile = join_exams([card for card, _ in cards])
-            runs = {card.exam: run for card, run in cards if run is not None}
-            members.append(Member(entry.candidate(path.parent), profile, runs))
+            member: Member | DataError = _member(_checked(value, where, names), where, path.parent)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from None
-    return members
+            member = error
+        scanned.append((name if isinstance(name, str) else None, member))
+    return scanned, currency
 
 
-def write_zoo(path: Path, members: Iterable[Member]) -> None:
+def write_zoo(path: Path, members: Iterable[Member], currency: str = CURRENCY) -> None:
     """Write a new zoo file, with every card in the folder `cards` beside it."""
-    document = _new_document()
+    document = _new_document(currency)
     array = tomlkit.aot()
     for member in members:
         name, profile = member.candidate.name, member.profile
@@ -169,31 +190,33 @@ def remove_entry(path: Path, name: str) -> None:
     write_text(path, tomlkit.dumps(document))
 
 
-def _read_entries(path: Path) -> Iterator[tuple[_Entry, str]]:
-    """Every entry of the file, checked, with its place for errors."""
-    text = read_text(path)
-    entries = _entries(text, path)
-    lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
-    names: set[str] = set()
-    for number, entry in enumerate(entries):
-        # An inline array of tables has no header lines to point at.
-        place = f"{path}:{lines[number]}" if len(lines) == len(entries) else str(path)
-        name = entry.get("name") if isinstance(entry, dict) else None
-        where = (
-            f"{place}: candidate {name!r}" if isinstance(name, str) else f"{place}: candidate {number + 1}"
-        )
-        checked = parse_object(entry, _Entry, where)
-        if checked.name in names:
-            raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
-        names.add(checked.name)
-        yield checked, where
+def _member(entry: _Entry, where: str, folder: Path) -> Member:
+    if entry.card is None:
+        raise DataError(f"{where}: field 'card' is missing; name its capability card.")
+    try:
+        cards = [read_sat_card(folder / name) for name in (entry.card, *entry.more_cards)]
+        profile = join_exams([card for card, _ in cards])
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    runs = {card.exam: run for card, run in cards if run is not None}
+    return Member(entry.candidate(folder), profile, runs)
+
+
+def _checked(value: object, where: str, names: set[str]) -> _Entry:
+    """One entry of the file, whose name is added to those of the entries before it."""
+    entry = parse_object(value, _Entry, where)
+    if entry.name in names:
+        raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
+    names.add(entry.name)
+    return entry
 
 
 def _relative(card: Path, path: Path) -> str:
     return Path(os.path.relpath(card.resolve(), path.resolve().parent)).as_posix()
 
 
-def _entries(text: str, path: Path) -> Sequence[Any]:
+def _parse(text: str, path: Path) -> tuple[list[tuple[Any, str]], str]:
+    """The file's entries, each with its place for errors, and its currency."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -202,24 +225,36 @@ def _entries(text: str, path: Path) -> Sequence[Any]:
         raise DataError(
             f"{path}: format is {content.get('format')!r}; expected {FORMAT!r} in the first line."
         )
-    unknown = sorted(set(content) - {"format", "candidate"})
+    unknown = sorted(set(content) - {"format", "currency", "candidate"})
     if unknown:
         raise DataError(f"{path}: unknown field {unknown[0]!r}; remove it or put it under [[candidate]].")
+    currency = content.get("currency", CURRENCY)
+    require_currency(str(path), currency)
     entries = content.get("candidate", [])
     if not isinstance(entries, list):
         raise DataError(f"{path}: 'candidate' is a single table; write [[candidate]] with two brackets.")
-    return entries
+    lines = [text.count("\n", 0, match.end()) + 1 for match in _HEADER.finditer(text)]
+    placed = []
+    for number, entry in enumerate(entries):
+        # An inline array of tables has no header lines to point at.
+        place = f"{path}:{lines[number]}" if len(lines) == len(entries) else str(path)
+        name = entry.get("name") if isinstance(entry, dict) else None
+        called = repr(name) if isinstance(name, str) else str(number + 1)
+        placed.append((entry, f"{place}: candidate {called}"))
+    return placed, currency
 
 
 def _document(path: Path) -> tomlkit.TOMLDocument:
     text = read_text(path)
-    _entries(text, path)
+    _parse(text, path)
     return tomlkit.parse(text)
 
 
-def _new_document() -> tomlkit.TOMLDocument:
+def _new_document(currency: str = CURRENCY) -> tomlkit.TOMLDocument:
     document = tomlkit.document()
     document.add("format", FORMAT)
+    if currency != CURRENCY:
+        document.add("currency", currency)
     document.add(tomlkit.nl())
     return document
 

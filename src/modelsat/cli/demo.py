@@ -2,18 +2,25 @@
 
 import time
 from collections.abc import Sequence
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.output import console, make_table, print_json
+from modelsat.cli.output import GAP, console, print_json
 from modelsat.cli.route import RouterOption, ZooOption, load_router
 
 if TYPE_CHECKING:
+    from modelsat.capability.zoo import ModelZoo
     from modelsat.types import RoutingDecision
 
-WIDTH = 100
-TASKS_SHOWN = 2
+WIDEST = 200
+# Of an instruction that shares its line with its decision.
+SHORTEST_TEXT = 48
+INDENT = 4
+ELLIPSIS = " ..."
+HEADINGS = ("chosen", "P(right)", "price", "next choice", "P(right)")
+NAMES = (0, 3)
 # Under `best` the strongest candidate of a zoo gets nearly everything; this shows what easy requests need.
 POLICY = "cheapest-above=0.6"
 
@@ -57,56 +64,77 @@ def demo(
     start = time.perf_counter()
     loaded_router = load_router(router, zoo, None, policy)
     loaded = time.perf_counter() - start
-    routed: list[tuple[str, RoutingDecision, float]] = []
-    for text in INSTRUCTIONS:
-        before = time.perf_counter()
-        decision = loaded_router.route(text)
-        routed.append((text, decision, time.perf_counter() - before))
-    total = time.perf_counter() - start
+    decisions = [loaded_router.route(text) for text in INSTRUCTIONS]
+    took = time.perf_counter() - start - loaded
     if as_json:
         from modelsat.routing.batch import decision_row
 
-        print_json([decision_row(decision, top=2, explain=True) for _, decision, _ in routed])
+        print_json([decision_row(decision, top=2, explain=True) for decision in decisions])
         return
-    rows = [
-        _row(number, text, decision, took) for number, (text, decision, took) in enumerate(routed, start=1)
+    width = min(console().width, WIDEST)
+    known = loaded_router.zoo
+    lines = lay_out(list(zip(INSTRUCTIONS, decisions, strict=True)), width, known.currency)
+    sentences = (
+        f"{len(decisions)} instructions over {len(known)} candidates in {took:.1f} s, after {loaded:.1f} s of loading; "
+        f"policy {policy}.",
+        *compare_with_strongest(decisions, known),
+    )
+    typer.echo("\n".join([*lines, "", *("\n".join(wrap(sentence, width)) for sentence in sentences)]))
+
+
+def lay_out(routed: "Sequence[tuple[str, RoutingDecision]]", width: int, currency: str) -> list[str]:
+    """Decisions as lines: one each where there is room, else two, with a heading above.
+
+    Args:
+        routed: Instructions with their decisions.
+        width: Columns of the terminal. Columns of the decision that do not fit are left out, the last ones first.
+        currency: ISO 4217 code of the prices.
+    """
+    rows = [HEADINGS, *(_cells(decision, currency) for _, decision in routed)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(HEADINGS))]
+    kept = len(widths)
+    while kept > 1 and INDENT + sum(widths[:kept]) + GAP * (kept - 1) > width:
+        kept -= 1
+    heading, *details = (
+        (" " * GAP).join(
+            f"{cell:{'<' if at in NAMES else '>'}{widths[at]}}" for at, cell in enumerate(row[:kept])
+        )
+        for row in rows
+    )
+    room = width - INDENT - GAP - len(heading)
+    shared = room >= SHORTEST_TEXT
+    margin = INDENT + room + GAP if shared else INDENT
+    lines = [" " * margin + heading]
+    for number, ((text, _), detail) in enumerate(zip(routed, details, strict=True), start=1):
+        start = f"{number:>{INDENT - GAP}}  {shorten(text, room if shared else width - INDENT, placeholder=ELLIPSIS)}"
+        lines += [f"{start:{margin}}{detail}"] if shared else [start, " " * margin + detail]
+    return [line.rstrip() for line in lines]
+
+
+def compare_with_strongest(decisions: "Sequence[RoutingDecision]", zoo: "ModelZoo") -> list[str]:
+    """What the decisions cost and are expected to get right, beside always choosing the zoo's strongest candidate."""
+    from modelsat.routing.pricing import format_money
+
+    strongest = max(zoo.profiles, key=lambda profile: (profile.level, profile.candidate)).candidate
+    chosen = [decision.ranking[0] for decision in decisions]
+    always = [next(one for one in decision.ranking if one.candidate == strongest) for decision in decisions]
+    sentences = [
+        f"Expected right: {sum(one.probability for one in chosen):.1f} of {len(decisions)}; "
+        f"always {strongest}, the strongest: {sum(one.probability for one in always):.1f}."
     ]
-    table = make_table(
-        ("", "instruction", "chosen", "P(right)", "runner-up", "tasks that spoke", "ms"),
-        rows,
-        numeric=("P(right)", "ms"),
-    )
-    target = console(width=WIDTH)
-    target.print(table)
-    target.print(
-        f"{len(routed)} instructions over {len(loaded_router.zoo)} candidates in {total - loaded:.1f} s, "
-        f"after {loaded:.1f} s of loading; policy {policy}."
-    )
-    if money := _money([decision for _, decision, _ in routed]):
-        target.print(money)
+    unpriced = sorted({one.candidate for one in (*chosen, *always) if one.expected_price is None})
+    if unpriced:
+        return [*sentences, f"Cost is unknown: the zoo has no prices of {', '.join(unpriced)}."]
+    spent, most = (sum(one.expected_price or 0.0 for one in ranked) for ranked in (chosen, always))
+    costs, strong, saved = (format_money(amount, zoo.currency) for amount in (spent, most, most - spent))
+    share = f" Saved: {saved} ({1 - spent / most:.0%})." if spent < most else ""
+    return [*sentences, f"Expected cost: {costs}; always the strongest: {strong}.{share}"]
 
 
-def _money(decisions: "Sequence[RoutingDecision]") -> str | None:
-    """What the choices cost beside always asking the likeliest; None where a price is unknown."""
-    chosen = [decision.ranking[0].expected_price for decision in decisions]
-    likeliest = [
-        max(decision.ranking, key=lambda ranked: ranked.probability).expected_price for decision in decisions
-    ]
-    if None in chosen or None in likeliest:
-        return None
-    spent, most = (sum(price for price in prices if price is not None) for prices in (chosen, likeliest))
-    return f"Expected price: {spent:.4f}; always asking the likeliest candidate: {most:.4f}."
+def _cells(decision: "RoutingDecision", currency: str) -> tuple[str, ...]:
+    from modelsat.routing.pricing import format_money
 
-
-def _row(number: int, text: str, decision: "RoutingDecision", seconds: float) -> tuple[object, ...]:
-    runner_up = decision.ranking[1] if len(decision.ranking) > 1 else None
-    tasks = "; ".join(f"{task} {weight:.0%}" for task, weight in decision.tasks[:TASKS_SHOWN])
-    return (
-        number,
-        text if len(text) <= 60 else text[:57] + "...",
-        decision.candidate,
-        f"{decision.probability:.2f}",
-        "-" if runner_up is None else f"{runner_up.candidate} {runner_up.probability:.2f}",
-        tasks or "none: overall level",
-        f"{1000 * seconds:.0f}",
-    )
+    chosen = decision.ranking[0]
+    price = "?" if chosen.expected_price is None else format_money(chosen.expected_price, currency)
+    following = [(one.candidate, f"{one.probability:.2f}") for one in decision.ranking[1:2]] or [("-", "-")]
+    return (chosen.candidate, f"{chosen.probability:.2f}", price, *following[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.output import console, make_table, print_json, print_table, say
+from modelsat.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from modelsat.capability.run import ExamRun
@@ -113,17 +113,12 @@ def _print_card(profile: "CapabilityProfile", run: "ExamRun | None") -> None:
         )
     shots = sum(result.shots for result in profile.results)
     date = f", {profile.date}" if profile.date else ""
-    table = make_table(
+    print_table(
         ("task", "", "accuracy", "95%", "shots"),
         rows,
         title=f"{profile.candidate}: {profile.level:.1%} on {shots} items of exam {profile.exam}{date}",
         numeric=("accuracy", "95%", "shots"),
     )
-    target = console()
-    target = (
-        target if target.is_terminal else console(width=max(80, console(width=10_000).measure(table).maximum))
-    )
-    target.print(table)
     if any(result.estimated for result in profile.results):
         say("~: estimated for the whole task from the items that were asked.")
     if run is not None:

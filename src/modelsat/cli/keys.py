@@ -90,6 +90,7 @@ def list_(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the keys, revoked ones too, with what each has spent this month."""
     from modelsat.gateway.keys import list_keys, spent_this_month
     from modelsat.gateway.store.database import store_url, using_store
+    from modelsat.routing.pricing import format_money
 
     with using_store(store_url(store)) as engine:
         keys, spent = list_keys(engine), spent_this_month(engine, time.time())
@@ -105,8 +106,8 @@ def list_(store: StoreOption = None, as_json: JsonOption = False) -> None:
                 _date(key.created_at),
                 "-" if key.revoked_at is None else _date(key.revoked_at),
                 "any" if key.requests_per_minute is None else key.requests_per_minute,
-                "any" if key.monthly_budget is None else f"{key.monthly_budget:g}",
-                f"{spent.get(key.id, 0.0):.4g}",
+                "any" if key.monthly_budget is None else format_money(key.monthly_budget, ""),
+                format_money(spent.get(key.id, 0.0), ""),
                 "metrics only" if key.metrics else ", ".join(key.candidates or ["all"]),
             )
             for key in keys

@@ -4,8 +4,10 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import TextWrapper, wrap
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,13 +18,14 @@ from modelsat.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from typer._click import Command, Context
 
 Progress = Callable[[int, int], None]
 INTERRUPTED = 130
-
-
+# Between columns.
+GAP = 2
+# Longest line of a title on a pipe.
+TITLE = 120
 # Options by their names of 0.3, where a command has the name of today only.
 RENAMED_OPTIONS = {
     "--engine": "--router",
@@ -99,7 +102,7 @@ def print_table(
     numeric: Sequence[str] = (),
     width: int | None = None,
 ) -> None:
-    """Write a table to stdout.
+    """Write a table to stdout. Words are never broken; columns without room go below the longest column of text.
 
     Args:
         columns: Headings.
@@ -108,32 +111,54 @@ def print_table(
         numeric: Headings of columns to align right.
         width: Columns of the terminal; by default what it has, and on a pipe as wide as the table is.
     """
-    table = make_table(columns, rows, title=title, numeric=numeric)
-    target = console(width=width)
-    if width is None and not target.is_terminal:
-        # Measured on a console without end: a table on a pipe is as wide as it needs to be.
-        target = console(width=max(80, console(width=10_000).measure(table).maximum))
-    target.print(table)
-
-
-def make_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
-) -> "Table":
-    """A rich table in the house's one style."""
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, title_style="bold"
-    )
-    for column in columns:
-        right = column in numeric
-        table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in rows:
+    target = console(width=width)
+    room = sys.maxsize if width is None and not target.is_terminal else target.width
+    cells = [[redact(str(cell)) for cell in row] for row in rows]
+
+    def sizes(separator: str | None) -> list[int]:
+        """The longest line, or the longest word, of each column."""
+        texts = ("\n".join([name, *(row[at] for row in cells)]) for at, name in enumerate(columns))
+        return [max(map(cell_len, text.split(separator)), default=0) for text in texts]
+
+    most, words = sizes("\n"), sizes(None)
+    least = [min(room, most[at] if name in numeric else words[at]) for at, name in enumerate(columns)]
+    for kept in range(len(columns), 0, -1):
+        home = max(range(kept), key=lambda at: (columns[at] not in numeric, words[at]))
+        # Words below are indented, and end in ":" or ";".
+        least[home] = min(room, max(least[home], *(2 * GAP + 1 + word for word in words[kept:]), 0))
+        if sum(least[:kept]) + GAP * (kept - 1) <= room:
+            break
+    below = [
+        "; ".join(f"{name}: {cell}" for name, cell in zip(columns[kept:], row[kept:], strict=True))
+        for row in cells
+    ]
+    most[home] = max(most[home], *(GAP + cell_len(text) for text in below), 0)
+    widths = share_out(room - GAP * (kept - 1), least[:kept], most[:kept])
+    table = Table(box=SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+    for name, wide in zip(columns, widths, strict=False):
+        table.add_column(name, justify="right" if name in numeric else "left", width=wide, overflow="fold")
+    wrapper = TextWrapper(widths[home], " " * GAP, " " * 2 * GAP, break_on_hyphens=False)
+    for row, text in zip(cells, below, strict=True):
+        row[home] = "\n".join([row[home], *wrapper.wrap(text)])
         # Text, not markup: a candidate's name may hold brackets.
-        table.add_row(*(Text(redact(str(cell))) for cell in row))
-    return table
+        table.add_row(*map(Text, row[:kept]))
+    if title:
+        typer.secho("\n".join(wrap(redact(title), min(room, TITLE))), bold=True)
+    console(width=sum(widths) + GAP * (kept - 1)).print(table, "")
+
+
+def share_out(room: int, least: Sequence[int], most: Sequence[int]) -> list[int]:
+    """Widths of columns: each has its least, and what is left goes to those that lack most."""
+    widths = list(least)
+    for _ in range(min(room, sum(most)) - sum(least)):
+        at = max(range(len(widths)), key=lambda column: most[column] - widths[column])
+        widths[at] += 1
+    return widths
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of the zoo's prices.")] = "USD",
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with plots, too.", show_default=False),
@@ -55,7 +56,9 @@ def report(
     from modelsat.gateway.report import make_report
     from modelsat.gateway.store.database import store_url, using_store
     from modelsat.gateway.store.reads import TrafficReader, reading
+    from modelsat.types.ranges import require_currency
 
+    require_currency("--currency", currency)
     now = time.time()
     start, end = moment(since, now), now if until is None else moment(until, now)
     if start >= end:
@@ -75,15 +78,14 @@ def report(
         from modelsat.gateway.report_page import report_page
         from modelsat.records.files import write_text
 
-        write_text(html, report_page(found, summary=summary(found), tables=tables(found)))
+        write_text(html, report_page(found, currency, summary=summary(found), tables=tables(found, currency)))
         say(f"{html}: written")
     if as_json:
         print_json(found.to_json())
         return
     for sentence in summary(found):
         typer.echo(sentence)
-    for title, columns, rows in tables(found):
-        typer.echo("")
+    for title, columns, rows in tables(found, currency):
         print_table(columns, rows, title=title, numeric=columns[1:])
 
 
@@ -136,14 +138,19 @@ def summary(report: "RoutingReport") -> list[str]:
     return sentences
 
 
-def tables(report: "RoutingReport") -> list[Table]:
+def tables(report: "RoutingReport", currency: str) -> list[Table]:
     """The report's tables: title, headings and cells; those with nothing in them are left out."""
     from modelsat.gateway.report_page import choice_name
+    from modelsat.routing.pricing import format_money
 
     found: list[Table] = []
     if report.alternatives:
         rows = [
-            [choice_name(line.choice, line.candidate), f"{line.cost:.4g}", f"{line.predicted:.3f}"]
+            [
+                choice_name(line.choice, line.candidate),
+                format_money(line.cost, currency),
+                f"{line.predicted:.3f}",
+            ]
             for line in report.alternatives
         ]
         title = f"Cost of {report.compared:,} routed answers (what was not asked is estimated)"
@@ -168,7 +175,7 @@ def tables(report: "RoutingReport") -> list[Table]:
                 f"{line.failures:,}",
                 f"{line.input_tokens:,}",
                 f"{line.output_tokens:,}",
-                f"{line.cost:.4g}",
+                format_money(line.cost, currency),
                 f"{line.median_ms / 1000:.2f}",
                 f"{line.p95_ms / 1000:.2f}",
             ]

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from modelsat.routing.router import Router
     from modelsat.types import Instruction, RoutingDecision
 
-PRICE_DIGITS = 3
-
 ZooOption = Annotated[
     Path | None,
     typer.Option("--zoo", help="Zoo file (TOML); the shipped zoo by default.", show_default=False),
@@ -102,7 +100,7 @@ def route(
             row if why_not is None else {**row, "why_not": {"candidate": why_not, "reasons": list(against)}}
         )
         return
-    print_decision(decision, top=top, explain=explain)
+    print_decision(decision, loaded.zoo.currency, top=top, explain=explain)
     for reason in against:
         typer.echo(f"- {reason}")
 
@@ -140,14 +138,16 @@ def read_request(text: str | None) -> "Instruction":
     return to_instruction(text)
 
 
-def print_decision(decision: "RoutingDecision", *, top: int, explain: bool) -> None:
+def print_decision(decision: "RoutingDecision", currency: str, *, top: int, explain: bool) -> None:
     """Show a decision as a table, best first, with its reasons below where wanted."""
+    from modelsat.routing.pricing import format_money
+
     rows = [
         (
             "->" if place == 0 else "",
             ranked.candidate,
             f"{ranked.probability:.3f}",
-            "-" if ranked.expected_price is None else f"{ranked.expected_price:.{PRICE_DIGITS}g}",
+            "-" if ranked.expected_price is None else format_money(ranked.expected_price, currency),
         )
         for place, ranked in enumerate(decision.ranking[:top])
     ]

@@ -61,23 +61,26 @@ def list_(
         )
         return
     print_table(
-        ["candidate", "level", "shots", "card", "in", "out", "context", "tags"],
+        ["candidate", "level", "shots", "in", "out", "context", "card", "tags"],
         [
             (
                 candidate.name,
                 f"{profile.level:.3f}",
                 sum(result.shots for result in profile.results),
+                _price(candidate.input_price, chosen.currency),
+                _price(candidate.output_price, chosen.currency),
+                "?" if candidate.context_window is None else f"{candidate.context_window / 1000:,.0f}k",
                 f"{profile.date or '?'}{' stale' if stale[candidate.name] else ''}",
-                _number(candidate.input_price),
-                _number(candidate.output_price),
-                _number(candidate.context_window),
                 ", ".join(candidate.tags),
             )
             for candidate, profile in members
         ],
         numeric=["level", "shots", "in", "out", "context"],
     )
-    say("level: accuracy over the exam's items; card: when it sat them; in, out: money per million tokens.")
+    say(
+        "level: accuracy over the exam's items; card: when it sat them; context: thousands of tokens; "
+        f"in, out: {chosen.currency} per million tokens."
+    )
     if any(stale.values()):
         say(
             f"{sum(stale.values())} stale: over {stale_after} days old, or of unknown age; models behind an endpoint "
@@ -260,8 +263,10 @@ def _load(zoo: Path | None) -> "ModelZoo":
     return ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
 
 
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+def _price(value: float | None, currency: str) -> str:
+    from modelsat.routing.pricing import format_money
+
+    return "?" if value is None else format_money(value, currency)
 
 
 def _report(zoo: Path, what: str, *, as_json: bool) -> None:

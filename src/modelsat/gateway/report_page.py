@@ -1,9 +1,10 @@
 """A report as one HTML page that needs nothing else: no script, no font, no request."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from modelsat.gateway.report import RoutingReport, period_words
+from modelsat.routing.pricing import format_money
 
 CHOICES = {
     "answered": "as answered",
@@ -21,6 +22,7 @@ th:first-child,td:first-child{text-align:left}svg{display:block;max-width:100%;h
 
 def report_page(
     report: RoutingReport,
+    currency: str,
     *,
     summary: Sequence[str],
     tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
@@ -29,6 +31,7 @@ def report_page(
 
     Args:
         report: What the plots show.
+        currency: ISO 4217 code of its costs.
         summary: Sentences at the top.
         tables: Title, headings and rows of each table; texts are escaped here.
     """
@@ -38,12 +41,12 @@ def report_page(
             (choice_name(line.choice, line.candidate), line.cost, _COLOURS[line.choice])
             for line in report.alternatives
         ]
-        parts += ["<h2>Cost</h2>", _bars(bars, unit="")]
+        parts += ["<h2>Cost</h2>", _bars(bars, lambda cost: format_money(cost, currency))]
     if len(report.days) > 1:
-        parts += ["<h2>Cost by day</h2>", _lines(report)]
+        parts += ["<h2>Cost by day</h2>", _lines(report, currency)]
     if report.candidates:
         shares = [(line.candidate, 100 * line.share, _COLOURS["answered"]) for line in report.candidates]
-        parts += ["<h2>Share of answers</h2>", _bars(shares, unit="%")]
+        parts += ["<h2>Share of answers</h2>", _bars(shares, lambda share: f"{share:.1f}%")]
     for title, columns, rows in tables:
         parts += [f"<h2>{escape(title)}</h2>", _table(columns, rows)]
     title = f"Model-SAT: {period_words(report)}"
@@ -66,7 +69,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>\n{body}</table>"
 
 
-def _bars(bars: Sequence[tuple[str, float, str]], *, unit: str) -> str:
+def _bars(bars: Sequence[tuple[str, float, str]], write: Callable[[float], str]) -> str:
     longest = max(value for _, value, _ in bars) or 1.0
     room = _WIDTH - _LABEL - 90
     drawn = []
@@ -76,19 +79,19 @@ def _bars(bars: Sequence[tuple[str, float, str]], *, unit: str) -> str:
             f'<text x="{_LABEL - 8}" y="{y + 16}" text-anchor="end">{escape(_short(name))}'
             f"<title>{escape(name)}</title></text>"
             f'<rect x="{_LABEL}" y="{y}" width="{length:.1f}" height="{_BAR}" fill="{colour}"/>'
-            f'<text x="{_LABEL + length + 6:.1f}" y="{y + 16}">{value:.4g}{unit}</text>'
+            f'<text x="{_LABEL + length + 6:.1f}" y="{y + 16}">{write(value)}</text>'
         )
     return _svg(len(bars) * (_BAR + 8), drawn)
 
 
-def _lines(report: RoutingReport) -> str:
+def _lines(report: RoutingReport, currency: str) -> str:
     choices = [line.choice for line in report.alternatives]
     highest = max(day.costs[choice] for day in report.days for choice in choices) or 1.0
-    left, right, bottom = 60, _WIDTH - 10, _HEIGHT - 40
+    left, right, bottom = 80, _WIDTH - 10, _HEIGHT - 40
     step = (right - left) / (len(report.days) - 1)
     drawn = [
         f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="#999"/>',
-        f'<text x="{left - 6}" y="14" text-anchor="end">{highest:.3g}</text>',
+        f'<text x="{left - 6}" y="14" text-anchor="end">{format_money(highest, currency)}</text>',
         f'<text x="{left - 6}" y="{bottom}" text-anchor="end">0</text>',
         f'<text x="{left}" y="{bottom + 16}">{report.days[0].date}</text>',
         f'<text x="{right}" y="{bottom + 16}" text-anchor="end">{report.days[-1].date}</text>',

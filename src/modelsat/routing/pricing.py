@@ -7,9 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.types import Candidate, Instruction
+from modelsat.types.candidates import CURRENCY
 
 BYTES_PER_TOKEN = 4
 PER_MILLION = 1e-6
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+
+
+def format_money(amount: float, currency: str = CURRENCY) -> str:
+    """Write an amount of money: two decimals from 1 on, three significant digits below, never an exponent.
+
+    Args:
+        amount: In the currency.
+        currency: ISO 4217 code; empty where it is not known.
+    """
+    if amount < 0:
+        return f"-{format_money(-amount, currency)}"
+    exponent = int(f"{amount:.2e}".partition("e")[2])
+    digits = f"{amount:,.2f}" if exponent >= 0 else f"{amount:.{2 - exponent}f}"
+    return f"{_SIGNS.get(currency, f'{currency} '.lstrip())}{digits if amount else '0'}"
 
 
 def instruction_tokens(text: str) -> int:

@@ -9,6 +9,8 @@ from modelsat.types.validation import validated
 
 Modality = Literal["text", "image", "audio", "video", "file"]
 UNIX = "http+unix"
+# Of prices, where a zoo does not name one (ISO 4217).
+CURRENCY = "USD"
 _Text = Annotated[str, Field(min_length=1)]
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Tokens = Annotated[int, Field(gt=0, strict=True)]
