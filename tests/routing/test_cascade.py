@@ -7,8 +7,9 @@ import pytest
 
 from modelsat.errors import DataError
 from modelsat.network.load import load_scorer
-from modelsat.routing.cascade import CascadeScorer, too_close
+from modelsat.routing.cascade import CascadeScorer
 from modelsat.routing.load import load_cascade
+from modelsat.scoring.scorer import lead
 from modelsat.types import Instruction
 
 from ..network.conftest import save_backbone, save_encoder
@@ -54,7 +55,7 @@ def test_the_margin_of_the_students_checkpoint_is_taken(pair: tuple[Path, Path])
 
 
 def test_a_single_candidate_is_never_too_close() -> None:
-    assert not too_close(np.zeros((3, 1), dtype=np.float32), 1.0).any()
+    assert np.isinf(lead(np.zeros((3, 1), dtype=np.float32))).all()
 
 
 def test_a_cascade_begins_with_a_student(pair: tuple[Path, Path]) -> None:

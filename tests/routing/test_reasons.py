@@ -193,6 +193,24 @@ def test_equal_candidates_are_told_apart_by_what_told_them_apart() -> None:
         assert reasons[0] == f"Highest P(right): 0.62, as {other}; chosen by {words}."
 
 
+@pytest.mark.parametrize("task", ["level", "price", "sets {1, 2}", "100% {}", "<b>"])
+def test_a_task_may_be_called_anything(task: str) -> None:
+    parts = known_parts(
+        tasks=(task, "rare"),
+        attention=np.array([0.95, 0.05], dtype=np.float32),
+        levels=[0.0, 1.0],
+        residuals=np.array([[0.9, 0.0], [-0.9, 0.1]], dtype=np.float32),
+    )
+    scores = scores_of([KnownEvidence(parts)], [Instruction(id="x", text="x")], NAMES[:2])
+    policy = RoutingPolicy()
+    decision = choose(scores, policy, prices=np.array([[1.0, 1.0]]))[0]
+    reasons = explained(decision, scores, 0, policy, text="x").reasons
+    assert reasons[1] == (
+        f"ann leads bob by 16.4 points: {task} +39.8 (90 above its level against 90 below), other tasks -0.1, "
+        "level -23.3 (50% of the exam against 73%)."
+    )
+
+
 def test_a_bar_is_reached_in_the_precision_of_the_scores() -> None:
     """As a Python number, the float32 nearest 0.7 is less than 0.7."""
     scores = ScoreMatrix(

@@ -159,6 +159,19 @@ def test_whoever_cannot_take_a_request_is_not_named_as_the_next_one(router: Rout
     assert decision.comparison is None
 
 
+def test_of_many_that_cannot_take_a_request_a_few_are_named() -> None:
+    members = [
+        (Candidate(name=f"blind {number}"), profile(f"blind {number}", {"law": 0.5})) for number in range(9)
+    ]
+    members.append((Candidate(name="sees", modalities=("text", "image")), profile("sees", {"law": 0.5})))
+    decision = Router(scorer=Level(), zoo=ModelZoo(members)).route(
+        Instruction(id="x", text="What is this?", images=("cat.png",))
+    )
+    assert decision.reasons[-1].endswith(
+        "(images or length): blind 0, blind 1, blind 2, blind 3, blind 4 and 4 more."
+    )
+
+
 def test_images_go_to_those_who_see(router: Router) -> None:
     decision = router.route(Instruction(id="x", text="What is this?", images=("cat.png",)))
     assert decision.candidate == "cheap"

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelsat.errors import DataError
 from modelsat.routing.scorer import identity_of
 from modelsat.scoring.scorer import TwoPhaseScorer, lead
-from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
+from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 
 
 class CascadeScorer:
@@ -45,31 +44,13 @@ class CascadeScorer:
     ) -> ScoreMatrix:
         """Score every candidate on every instruction; see `modelsat.routing.scorer.Scorer`."""
         first = self.student.score(instructions, profiles)
-        rows = np.flatnonzero(too_close(first.logits, self.margin))
+        rows = np.flatnonzero(lead(first.logits) < self.margin)
         if not len(rows):
             return first
-        asked = [instructions[row] for row in rows.tolist()]
-        return with_rows(first, rows, self.teacher.score(asked, profiles))
-
-
-def too_close(logits: FloatArray, margin: float) -> NDArray[np.bool_]:
-    """Where the best two candidates are closer than a margin, [instruction]; nowhere for a single candidate."""
-    if logits.shape[1] < 2:
-        return np.zeros(len(logits), dtype=np.bool_)
-    return lead(logits) < margin
-
-
-def with_rows(scores: ScoreMatrix, rows: NDArray[np.intp], other: ScoreMatrix) -> ScoreMatrix:
-    """Scores with some rows taken from another matrix of the same candidates and exam.
-
-    Args:
-        scores: All rows.
-        rows: Which are replaced.
-        other: By what, in their order.
-    """
-    logits, probabilities = scores.logits.copy(), scores.probabilities.copy()
-    logits[rows], probabilities[rows] = other.logits, other.probabilities
-    evidence = list(scores.evidence)
-    for row, one in zip(rows.tolist(), other.evidence, strict=True):
-        evidence[row] = one
-    return replace(scores, logits=logits, probabilities=probabilities, evidence=tuple(evidence))
+        second = self.teacher.score([instructions[row] for row in rows.tolist()], profiles)
+        logits, probabilities = first.logits.copy(), first.probabilities.copy()
+        logits[rows], probabilities[rows] = second.logits, second.probabilities
+        evidence = list(first.evidence)
+        for row, one in zip(rows.tolist(), second.evidence, strict=True):
+            evidence[row] = one
+        return replace(first, logits=logits, probabilities=probabilities, evidence=tuple(evidence))

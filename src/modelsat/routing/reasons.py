@@ -5,11 +5,10 @@ the decision.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.types import (
@@ -17,7 +16,6 @@ from modelsat.types import (
     RankedCandidate,
     RoutingDecision,
     ScoreMatrix,
-    ScoreParts,
     TaskDifference,
     column_index,
 )
@@ -37,6 +35,8 @@ SCRIPT_SAMPLE = 4_000
 _LEAST = 0.0005
 # Tasks that add less than this share of the largest part are left to the sum of the others.
 _TELLING = 0.1
+# Candidates left out are named up to so many.
+_NAMED = 5
 
 
 def compare(scores: ScoreMatrix, row: int, candidate: str, other: str) -> Comparison | None:
@@ -45,10 +45,10 @@ def compare(scores: ScoreMatrix, row: int, candidate: str, other: str) -> Compar
     Raises:
         DataError: A candidate is not among the scores.
     """
-    columns = column_index(scores.candidates, [candidate, other])
-    parts = _parts(scores, row, columns.tolist())
-    if parts is None:
+    if not scores.evidence:
         return None
+    columns = column_index(scores.candidates, [candidate, other])
+    parts = scores.evidence[row].parts(columns.tolist())
     lead, likelier = (
         float(pair[0]) - float(pair[1])
         for pair in (scores.logits[row, columns], scores.probabilities[row, columns])
@@ -58,7 +58,8 @@ def compare(scores: ScoreMatrix, row: int, candidate: str, other: str) -> Compar
     per_logit = likelier / lead if abs(lead) > 1e-6 else chance * (1.0 - chance)
     levels, contributions = per_logit * parts.levels, per_logit * parts.contributions
     differences, attention = contributions[0] - contributions[1], parts.attention.mean(0)
-    named = np.flatnonzero(_standing_out(parts))
+    level_only = not parts.contributions.any()
+    named = [] if level_only else np.flatnonzero(attention >= STANDS_OUT).tolist()
     return Comparison(
         candidate=candidate,
         other=other,
@@ -78,18 +79,8 @@ def compare(scores: ScoreMatrix, row: int, candidate: str, other: str) -> Compar
             for task in sorted(named, key=lambda task: -differences[task])
         ),
         rest=float(differences.sum() - differences[named].sum()),
-        level_only=not parts.contributions.any(),
+        level_only=level_only,
     )
-
-
-def tasks_that_stand_out(scores: ScoreMatrix, row: int, candidate: str) -> tuple[tuple[str, float], ...]:
-    """Exam tasks that a score rests on, with their shares of attention, heaviest first; none where none stands out."""
-    parts = _parts(scores, row, column_index(scores.candidates, [candidate]).tolist())
-    if parts is None:
-        return ()
-    attention = parts.attention[0]
-    named = sorted(np.flatnonzero(_standing_out(parts)), key=lambda task: -attention[task])
-    return tuple((parts.tasks[task], float(attention[task])) for task in named)
 
 
 def closest_rival(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> RankedCandidate | None:
@@ -117,10 +108,10 @@ def explained(
     policy: RoutingPolicy,
     *,
     text: str,
-    excluded: Sequence[str] = (),
+    excluded: Collection[str] = (),
     no_one_fits: bool = False,
 ) -> RoutingDecision:
-    """A decision with its comparison, tasks and reasons; see `explain`.
+    """A decision with its comparison, tasks and reasons, most telling first.
 
     Args:
         decision: The decision without them.
@@ -131,53 +122,30 @@ def explained(
         excluded: Candidates of the ranking that cannot take the instruction.
         no_one_fits: None can, so that none was excluded.
     """
-    rival = closest_rival([each for each in decision.ranking if each.candidate not in excluded], policy)
-    comparison = None if rival is None else compare(scores, row, decision.candidate, rival.candidate)
-    if comparison is None:
-        tasks = tasks_that_stand_out(scores, row, decision.candidate)
-    else:
-        heaviest = sorted(comparison.tasks, key=lambda task: -task.attention)
-        tasks = tuple((task.task, task.attention) for task in heaviest)
-    decision = replace(decision, comparison=comparison, tasks=tasks)
-    reasons = explain(decision, policy, text=text, excluded=excluded, no_one_fits=no_one_fits)
-    return replace(decision, reasons=reasons)
-
-
-def explain(
-    decision: RoutingDecision,
-    policy: RoutingPolicy,
-    *,
-    text: str,
-    excluded: Sequence[str] = (),
-    no_one_fits: bool = False,
-) -> tuple[str, ...]:
-    """Reasons of one decision, most telling first.
-
-    Args:
-        decision: The decision without its reasons.
-        policy: What was preferred.
-        text: The instruction's text.
-        excluded: Candidates of the ranking that cannot take the instruction.
-        no_one_fits: None can, so that none was excluded.
-    """
     ranking = [ranked for ranked in decision.ranking if ranked.candidate not in excluded]
+    chosen, rival = ranking[0], closest_rival(ranking, policy)
+    comparison = compare(scores, row, chosen.candidate, (rival or chosen).candidate)
     reasons = [_verdict(ranking, policy)]
-    rival = closest_rival(ranking, policy)
-    if policy.kind == "cheapest-above" and _reaches(ranking[0], policy):
+    if policy.kind == "cheapest-above" and _reaches(chosen, policy):
         reasons += _beside_the_cheapest(ranking, rival)
-    if decision.comparison is not None and rival is not None:
-        reasons += _sum_of(decision.comparison, ranking[0], rival, policy, ahead=True)
-        chance = f"P(right) {decision.comparison.typical:.2f}"
-        reasons.append(f"Difficulty: a candidate of average level has {chance}.")
+    if comparison is not None and rival is not None:
+        reasons += _sum_of(comparison, chosen, rival, policy, ahead=True)
+        reasons.append(f"Difficulty: a candidate of average level has P(right) {comparison.typical:.2f}.")
     if no_one_fits:
         reasons.append(NO_ONE_FITS)
     elif excluded:
-        reasons.append(
-            f"Left out, as they cannot take this instruction (images or length): {', '.join(excluded)}."
-        )
+        names, more = sorted(excluded)[:_NAMED], len(excluded) - _NAMED
+        left_out = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+        reasons.append(f"Left out, as they cannot take this instruction (images or length): {left_out}.")
     if is_mostly_not_latin(text):
         reasons.append(NOT_ENGLISH)
-    return tuple(reasons)
+    tasks = () if comparison is None else sorted(comparison.tasks, key=lambda task: -task.attention)
+    return replace(
+        decision,
+        reasons=tuple(reasons),
+        tasks=tuple((task.task, task.attention) for task in tasks),
+        comparison=None if rival is None else comparison,
+    )
 
 
 def explain_why_not(
@@ -219,15 +187,6 @@ def is_mostly_not_latin(text: str) -> bool:
         return False
     latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
     return latin * 2 < len(letters)
-
-
-def _parts(scores: ScoreMatrix, row: int, columns: list[int]) -> ScoreParts | None:
-    return scores.evidence[row].parts(columns) if scores.evidence else None
-
-
-def _standing_out(parts: ScoreParts) -> NDArray[np.bool_]:
-    """[task]; none where no task is similar to the instruction."""
-    return np.asarray((parts.attention.mean(0) >= STANDS_OUT) & parts.contributions.any())
 
 
 def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
@@ -288,42 +247,40 @@ def _sum_of(
     ahead: bool,
 ) -> list[str]:
     """What a candidate's lead, or its distance behind another one, adds up from; what makes it comes first."""
-    parts = [(comparison.level, f"level {{}}{_accuracies(comparison)}")]
-    total, rest = comparison.difference, comparison.rest
+    total = comparison.difference
+    parts = [("level", comparison.level, _accuracies(comparison))]
     if policy.kind == "value" and policy.amount > 0:
         cheaper = (_price(other) - _price(candidate)) / policy.amount
-        parts.append((cheaper, "price {}"))
+        parts.append(("price", cheaper, ""))
         total += cheaper
-    sizes = [abs(value) for value, _ in parts] + [abs(task.difference) for task in comparison.tasks]
-    for task in comparison.tasks:
-        if abs(task.difference) >= _TELLING * max(sizes):
-            parts.append((task.difference, f"{task.task} {{}}{_residuals(task)}"))
-        else:
-            rest += task.difference
-    parts.append((rest, "other tasks {}" if comparison.tasks else "task results {} (no task stands out)"))
-    parts = [(value, words) for value, words in parts if abs(value) >= _LEAST]
-    parts.sort(key=lambda part: part[0], reverse=ahead)
+    values = [value for _, value, _ in parts] + [task.difference for task in comparison.tasks]
+    least = _TELLING * max(map(abs, values))
+    named = [task for task in comparison.tasks if abs(task.difference) >= least]
+    rest = comparison.rest + sum(task.difference for task in comparison.tasks if task not in named)
+    parts += [(task.task, task.difference, _residuals(task)) for task in named]
+    flat = "" if comparison.tasks else " (no task stands out)"
+    parts.append(("other tasks" if named else "task results", rest, flat))
+    parts = [part for part in parts if abs(part[1]) >= _LEAST]
     sentences = []
     if parts:
+        parts.sort(key=lambda part: part[1], reverse=ahead)
+        sum_up = ", ".join(f"{name} {100 * value:+.1f}{facts}" for name, value, facts in parts)
         distance = f"{100 * abs(total):.1f}" if abs(total) >= _LEAST else "less than 0.1"
-        named = ", ".join(words.format(f"{100 * value:+.1f}") for value, words in parts)
-        sentences.append(
-            f"{candidate.candidate} {'leads' if ahead else 'trails'} {other.candidate} by {distance} points: {named}."
-        )
+        verb = "leads" if ahead else "trails"
+        sentences.append(f"{candidate.candidate} {verb} {other.candidate} by {distance} points: {sum_up}.")
     if comparison.level_only:
         sentences.append(f"{NONE_SIMILAR}: only level{' and price' if policy.needs_prices else ''} decided.")
     return sentences
 
 
 def _accuracies(comparison: Comparison) -> str:
-    if (comparison.accuracy > comparison.other_accuracy) != (comparison.level > 0):
-        return ""
-    return f" ({comparison.accuracy:.0%} of the exam against {comparison.other_accuracy:.0%})"
+    own, other = (round(100 * each) for each in (comparison.accuracy, comparison.other_accuracy))
+    return f" ({own}% of the exam against {other}%)" if (own - other) * comparison.level > 0 else ""
 
 
 def _residuals(task: TaskDifference) -> str:
-    own, other = round(100 * task.residual), round(100 * task.other_residual)
-    if (own > other) != (task.difference > 0):
+    own, other = (round(100 * each) for each in (task.residual, task.other_residual))
+    if (own - other) * task.difference <= 0:
         return ""
     above, other_above = ("above" if points > 0 else "below" for points in (own, other))
     turned = f" {other_above}" if other and above != other_above else ""

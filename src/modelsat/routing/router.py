@@ -159,7 +159,7 @@ class Router:
         scores = self._score(instructions)
         unfit = [self._unfit(instruction) for instruction in instructions]
         # Where no one is known to fit, excluding everyone would say nothing: all are considered.
-        excluded = [list(faults) if len(faults) < len(self.zoo) else [] for faults in unfit]
+        excluded = [faults if len(faults) < len(self.zoo) else {} for faults in unfit]
         eligible = np.array([[name not in names for name in scores.candidates] for names in excluded])
         decisions = choose(scores, policy, prices=self._prices(instructions), eligible=eligible)
         return tuple(

@@ -21,7 +21,7 @@ class ScoreCache:
     """Remembers rows of scores; those not asked for longest are forgotten first. Threads may share it.
 
     It remembers for one scorer and one set of cards at a time: whoever asks with another checkpoint, or after any edit
-    of the zoo, finds it empty. Of instructions it keeps hashes only.
+    of the zoo, finds it empty. Of instructions it keeps hashes and what their evidence needs, no texts.
 
     Args:
         megabytes: Scores kept at most.

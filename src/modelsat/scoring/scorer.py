@@ -300,10 +300,12 @@ def lead(logits: FloatArray) -> FloatArray:
     """How far the best candidate is before the second, in logits.
 
     Args:
-        logits: [instruction, candidate], at least two candidates.
+        logits: [instruction, candidate].
 
     Returns:
-        [instruction], at least 0.
+        [instruction], at least 0; infinite where there is no second.
     """
+    if logits.shape[1] < 2:
+        return np.full(len(logits), np.inf, dtype=np.float32)
     best = np.partition(logits, -2, axis=1)[:, -2:]
     return np.asarray(best[:, 1] - best[:, 0])
