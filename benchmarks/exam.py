@@ -20,9 +20,9 @@ from modelsat.bench.timing import machine, versions
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.cli.output import progress
 from modelsat.exam.endpoint import Endpoint
-from modelsat.exam.prompts import Prompting
-from modelsat.exam.questions import Question
-from modelsat.exam.session import Rules, Seat, hold_session
+from modelsat.exam.questions import PromptFormat, Question
+from modelsat.exam.session import run_session
+from modelsat.exam.settings import ExamSettings, Participant
 from modelsat.testing import FakeEndpoint
 from modelsat.types import Candidate, Instruction
 
@@ -97,8 +97,8 @@ def _ratio(
 
 async def _bare(base_url: str, questions: Sequence[Question]) -> float:
     """Seconds of the plainest loop that asks the same: no limits, no retries, no journal."""
-    endpoint, prompting = Endpoint(base_url=base_url, model="fake"), Prompting()
-    waiting = [{"model": "fake", **prompting.body(question)} for question in questions]
+    endpoint, prompts = Endpoint(base_url=base_url, model="fake"), PromptFormat()
+    waiting = [{"model": "fake", **prompts.body(prompts.text(question))} for question in questions]
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120.0)) as client:
 
         async def work() -> None:
@@ -114,16 +114,15 @@ async def _bare(base_url: str, questions: Sequence[Question]) -> float:
 def _exam_seconds(
     base_url: str, exam: AptitudeTest, questions: Sequence[Question], concurrency: int
 ) -> float:
-    seat = Seat(
+    participant = Participant(
         candidate=Candidate(name="fake", input_price=1.0, output_price=1.0),
         endpoint=Endpoint(base_url=base_url, model="fake"),
     )
+    settings = ExamSettings(concurrency=concurrency)
     with TemporaryDirectory() as folder:
-        (result,) = asyncio.run(
-            hold_session([seat], exam, questions, Rules(concurrency=concurrency), folder=Path(folder))
-        )
-    assert result.ending is not None and result.ending.finished, result.error
-    return result.ending.seconds
+        (result,) = asyncio.run(run_session([participant], exam, questions, settings, folder=Path(folder)))
+    assert result.outcome is not None and result.outcome.finished, result.error
+    return result.outcome.seconds
 
 
 def _questions(count: int) -> list[Question]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from modelsat.capability.card import read_card, read_sat_card
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.exam import app
+from modelsat.cli.exam_run import FORMER
 from modelsat.records.store import write_instructions
 from modelsat.testing import Answer, FakeEndpoint, FakeRequest, Persona
 from modelsat.types import Candidate
@@ -39,7 +40,7 @@ def arguments(tmp_path: Path) -> list[str]:
     write_instructions(tmp_path / "texts.jsonl", texts)
     return [
         *("run", "--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),
-        *("-o", str(tmp_path / "cards"), "--attempts", "2"),
+        *("-o", str(tmp_path / "cards"), "--set", "retries.attempts=2"),
     ]
 
 
@@ -57,7 +58,7 @@ def test_a_new_model_sits_the_exam_and_is_in_the_zoo(
     (row,) = json.loads(result.stdout)
     assert (row["level"], row["shots"], row["lost"]) == (0.75, 20, 0)
     assert row["cost"] == pytest.approx(20 * 26e-6)
-    assert "routable now" in result.stderr
+    assert "ready to route" in result.stderr
     members = ModelZoo.load(zoo)
     assert members["ours"].endpoint == server.url
     assert members["ours"].output_price == 2
@@ -72,15 +73,15 @@ def test_a_part_of_the_exam_is_asked_by_tasks_and_shots(
 ) -> None:
     server = serve(knows(bool))
     dry = runner.invoke(
-        app, [*arguments, *ours(server), "--tasks", "2", "--shots", "3", "--dry-run", "--json"]
+        app, [*arguments, *ours(server), "--set", "tasks=2", "--set", "shots=3", "--dry-run", "--json"]
     )
     assert json.loads(dry.stdout)[0]["questions"] == 6
     assert not server.requests
     named = runner.invoke(
-        app, [*arguments, *ours(server), "--task", "TASK 3", "--task", "1", "--dry-run", "--json"]
+        app, [*arguments, *ours(server), "--set", "only=TASK 3", "--set", "only=1", "--dry-run", "--json"]
     )
     assert json.loads(named.stdout)[0]["questions"] == 10
-    result = runner.invoke(app, [*arguments, *ours(server), "--tasks", "2", "--shots", "3"])
+    result = runner.invoke(app, [*arguments, *ours(server), "--set", "tasks=2", "--set", "shots=3"])
     assert result.exit_code == 0, result.output
     assert len(server.requests) == 6
     card = read_card(tmp_path / "cards" / "ours.json")
@@ -134,7 +135,7 @@ def test_an_adaptive_exam_asks_less_and_says_so_on_the_card(
     serve: Serve, arguments: list[str], reference: Path, tmp_path: Path
 ) -> None:
     server = serve(knows(lambda task: task < 3))
-    adaptive = ("--adaptive", "--width", "0.3", "--reference", str(reference))
+    adaptive = ("--adaptive", "--set", "width=0.3", "--set", f"reference={reference}")
     result = runner.invoke(app, [*arguments, *ours(server), *adaptive])
     assert result.exit_code == 0, result.output
     assert 12 <= server.asked < 20
@@ -160,7 +161,9 @@ def test_a_circle_test_asks_hard_items_again_with_turned_options(
         return answer("A") if "What is 300" in request.prompt else knowing(request)
 
     server = serve(lucky)
-    result = runner.invoke(app, [*arguments, *ours(server), "--circle", "--reference", str(reference)])
+    result = runner.invoke(
+        app, [*arguments, *ours(server), "--set", "circle=true", "--set", f"reference={reference}"]
+    )
     assert result.exit_code == 0, result.output
     card = read_card(tmp_path / "cards" / "ours.json")
     assert [task.accuracy for task in card.results] == [1.0, 1.0, 1.0, 0.0]
@@ -172,11 +175,26 @@ def test_a_circle_test_asks_hard_items_again_with_turned_options(
 
 def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments: list[str]) -> None:
     server = serve(knows(bool))
-    params = ("--param", "max_tokens=null", "--param", "max_completion_tokens=99", "--param", "effort=low")
-    assert runner.invoke(app, [*arguments, *ours(server), *params, "--shots", "1"]).exit_code == 0
+    params = [
+        word
+        for field in ("max_tokens=null", "max_completion_tokens=99", "effort=low", "shots=1")
+        for word in ("--set", f"params.{field}" if field != "shots=1" else field)
+    ]
+    assert runner.invoke(app, [*arguments, *ours(server), *params]).exit_code == 0
     body: dict[str, Any] = server.requests[0].json
     assert "max_tokens" not in body
     assert (body["max_completion_tokens"], body["effort"], body["model"]) == (99, "low", "ours")
+
+
+def test_every_option_of_0_3_still_works(arguments: list[str], reference: Path) -> None:
+    values = {"--api": "completions", "--param": "top_p=0.9", "--task": "task", "--timeout": "9.5"}
+    values |= {"--hard-below": "0.5", "--width": "0.2", "--reference": str(reference)}
+    for option in FORMER:
+        value = [] if option in ("--circle", "--skip-refused") else [values.get(option, "3")]
+        extra = [*value, "--reference", str(reference)] if option == "--circle" else value
+        result = runner.invoke(app, [*arguments, *OURS, option, *extra, "--dry-run"])
+        assert result.exit_code == 0, result.output
+        assert f"warning: {option} is now --set {FORMER[option]}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -186,17 +204,17 @@ def test_fields_of_the_request_can_be_set_and_taken_out(serve: Serve, arguments:
         (["--candidate", "ours", "--base-url", "localhost:8000"], "expected a base URL such as"),
         ([*OURS, "--api-key-env", "NO_SUCH_VARIABLE"], "variable NO_SUCH_VARIABLE is not set"),
         ([*OURS, "--max-cost", "1"], "--max-cost needs the prices of ours"),
-        ([*OURS, "--style", "loud"], "--style is 'loud'"),
-        ([*OURS, "--api", "soap"], "--api is 'soap'"),
-        ([*OURS, "--param", "top_p"], "expected FIELD=JSON"),
-        ([*OURS, "--tasks", "9"], "has 4 tasks, not 9"),
-        ([*OURS, "--task", "poems"], "no task has 'poems' in its name"),
-        ([*OURS, "--circle", "--adaptive"], "exclude each other"),
-        ([*OURS, "--circle"], "no card of it has results per item"),
+        ([*OURS, "--style", "loud"], "field 'style' is 'loud'"),
+        ([*OURS, "--set", "api=soap"], "--set api=soap: field 'api' is 'soap'"),
+        ([*OURS, "--set", "top_p"], "expected NAME=VALUE"),
+        ([*OURS, "--set", "tasks=9"], "has 4 tasks, not 9"),
+        ([*OURS, "--set", "only=poems"], "no task has 'poems' in its name"),
+        ([*OURS, "--set", "circle=true", "--adaptive"], "exclude each other"),
+        ([*OURS, "--set", "circle=true"], "no card of it has results per item"),
         ([*OURS, "--adaptive"], "needs at least 5"),
         ([*OURS, "--source", "nowhere.jsonl"], "no such file"),
         ([*OURS, "--source", "hub"], "dataset 'sums' are not fetched from the hub"),
-        ([*OURS, "--zoo", "nowhere.toml"], "must stand in the zoo file"),
+        ([*OURS, "--zoo", "nowhere.toml"], "--base-url cannot be combined with --zoo"),
         (["--zoo", "nowhere.toml"], "no such file"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.exam.client import RetryPolicy
+from modelsat.exam.endpoint import RetryPolicy
 from modelsat.exam.questions import Question, find_questions
 from modelsat.testing import FAULTS as COMMON_FAULTS
 from modelsat.testing import Answer, FakeRequest

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from modelsat.endpoints.client import EndpointClient
 from modelsat.errors import DataError, EndpointError
-from modelsat.exam.client import ExamClient, NoAnswerError, RetryPolicy
-from modelsat.exam.endpoint import Endpoint, Fault, Reply, endpoint_of, read_response
+from modelsat.exam.client import ExamClient, NoAnswerError
+from modelsat.exam.endpoint import Endpoint, Fault, Reply, RetryPolicy, endpoint_of, read_response
 from modelsat.testing import Answer, FakeEndpoint, FakeRequest, Persona
 from modelsat.types import Candidate
 from tests.exam.conftest import QUICK

@@ -40,7 +40,7 @@ def test_a_row_of_the_hub_is_an_item_with_lettered_options(file: Path) -> None:
 def test_a_dataset_of_another_shape_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"prompt": ["x"]}), path)
-    with pytest.raises(DataError, match="has another shape than expected"):
+    with pytest.raises(DataError, match="does not have the expected columns"):
         read_hub_file(path, DATASETS["mmlu_pro"])
 
 

@@ -105,7 +105,7 @@ def test_texts_are_downloaded_checked_and_kept(content: bytes, tmp_path: Path) -
 def test_what_goes_wrong_at_the_hub_is_one_sentence(case: str, content: bytes, tmp_path: Path) -> None:
     file, said = FILE, "TIGER-Lab/MMLU-Pro could not be fetched from the hub"
     if case == "other file":
-        content, said = b"PAR1 but not for long", "has another shape than expected"
+        content, said = b"PAR1 but not for long", "does not have the expected columns"
     if case == "not there":
         file = "data/moved.parquet"
     with hub(MMLU_PRO.repository, file, content, cut=case == "cut") as endpoint:

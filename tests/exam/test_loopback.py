@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.exam.client import RetryPolicy
-from modelsat.exam.endpoint import Endpoint
+from modelsat.exam.endpoint import Endpoint, RetryPolicy
 from modelsat.exam.questions import Question
-from modelsat.exam.session import Result, Rules, Seat, hold_session
+from modelsat.exam.session import ExamResult, run_session
+from modelsat.exam.settings import ExamSettings, Participant
 from modelsat.records.store import write_instructions
 from modelsat.testing import Answer, FakeEndpoint, FakeRequest
 from modelsat.types import Candidate
@@ -26,7 +26,7 @@ from tests.exam.conftest import FAULTS, SHOTS, TASKS, exam_of, instructions, kno
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 ALL = TASKS * SHOTS
-RULES = Rules(
+SETTINGS = ExamSettings(
     retries=RetryPolicy(
         timeout_s=1.0, attempts=3, first_wait_s=0.01, longest_wait_s=1.0, largest_answer=2**18
     ),
@@ -36,9 +36,9 @@ RULES = Rules(
 
 async def sit(
     url: str, exam: AptitudeTest, questions: list[Question], folder: Path, *, resume: bool = False
-) -> Result:
-    seat = Seat(candidate=Candidate(name="ours"), endpoint=Endpoint(base_url=url, model="ours"))
-    (result,) = await hold_session([seat], exam, questions, RULES, folder=folder, resume=resume)
+) -> ExamResult:
+    participant = Participant(candidate=Candidate(name="ours"), endpoint=Endpoint(base_url=url, model="ours"))
+    (result,) = await run_session([participant], exam, questions, SETTINGS, folder=folder, resume=resume)
     return result
 
 
@@ -52,7 +52,7 @@ def test_a_question_that_goes_wrong_once_is_not_lost(
         asked[request.prompt] += 1
         return FAULTS[fault] if asked[request.prompt] == 1 and len(asked) % 5 == 0 else good(request)
 
-    async def session() -> Result:
+    async def session() -> ExamResult:
         async with FakeEndpoint(errs_once) as endpoint:
             return await sit(endpoint.url, exam, questions, folder)
 
@@ -65,7 +65,7 @@ def test_a_question_that_goes_wrong_once_is_not_lost(
 def test_an_endpoint_that_only_errs_ends_with_one_sentence(
     fault: str, exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    async def session() -> Result:
+    async def session() -> ExamResult:
         async with FakeEndpoint(FAULTS[fault]) as endpoint:
             return await sit(endpoint.url, exam, questions, folder)
 
@@ -85,7 +85,7 @@ def test_a_network_that_goes_and_comes_back_loses_nothing(
         asked[request.prompt] += 1
         return good(request)
 
-    async def session() -> tuple[Result, Result]:
+    async def session() -> tuple[ExamResult, ExamResult]:
         async with FakeEndpoint(counted) as endpoint:
             # Half of the exam, and then nobody listens any more.
             await sit(endpoint.url, exam, questions[: ALL // 2], folder)
@@ -110,7 +110,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_asks_nothing_twice(tmp_pa
         run = [
             *(sys.executable, "-m", "modelsat", "exam", "run", "--candidate", "ours", "--base-url", url),
             *("--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),
-            *("-o", str(tmp_path / "cards"), "--concurrency", "4", "--resume", "--json"),
+            *("-o", str(tmp_path / "cards"), "--set", "concurrency=4", "--resume", "--json"),
         ]
         kills = 0
         for _ in range(8):
@@ -147,7 +147,14 @@ def test_ctrl_c_keeps_what_is_under_way(tmp_path: Path) -> None:
         run = [
             *(sys.executable, "-m", "modelsat", "exam", "run", "--candidate", "ours", "--base-url", url),
             *("--blueprint", str(tmp_path / "exam.json"), "--source", str(tmp_path / "texts.jsonl")),
-            *("-o", str(tmp_path / "cards"), "--concurrency", "4", "--register", str(tmp_path / "zoo.toml")),
+            *(
+                "-o",
+                str(tmp_path / "cards"),
+                "--set",
+                "concurrency=4",
+                "--register",
+                str(tmp_path / "zoo.toml"),
+            ),
         ]
         with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             while _lines(journal) < 10 and process.poll() is None:
@@ -155,8 +162,8 @@ def test_ctrl_c_keeps_what_is_under_way(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGINT)
             _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "waiting for answers that are under way" in errors
-    assert "go on with --resume" in errors
+    assert "waiting for answers under way" in errors
+    assert "Pass --resume to continue" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "zoo.toml").exists()
     assert all(json.loads(line) for line in journal.read_text().splitlines())

@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.irt import ItemBank, answer_matrix
 from modelsat.errors import DataError
-from modelsat.exam.adaptive import FEWEST_SHOTS, AdaptivePlan
+from modelsat.exam.answers import Grade
 from modelsat.exam.budget import Budget, Prices
-from modelsat.exam.plan import Ask, CirclePlan, FullPlan, Plan, hard_items, item_scores
+from modelsat.exam.plan import (
+    FEWEST_SHOTS,
+    AdaptivePlan,
+    CirclePlan,
+    FullPlan,
+    Plan,
+    Prompt,
+    hard_items,
+    item_scores,
+)
 from modelsat.exam.questions import Question, find_questions, reduced
-from modelsat.exam.readers import Grade
 from modelsat.exam.replay import replay
 from modelsat.types import Instruction
 from tests.exam.conftest import OPTIONS, SHOTS, TASKS, cards, exam_of, instructions
@@ -22,19 +30,19 @@ from tests.exam.conftest import OPTIONS, SHOTS, TASKS, cards, exam_of, instructi
 RIGHT, WRONG = Grade(score=1.0, parsed=True), Grade(score=0.0, parsed=True)
 
 
-def play(plan: Plan, solves: Callable[[Ask], bool]) -> dict[tuple[str, int], Grade]:
+def play(plan: Plan, solves: Callable[[Prompt], bool]) -> dict[tuple[str, int], Grade]:
     """Answer whatever a plan asks, one after the other."""
     grades = {}
     while (ask := plan.take()) is not None:
         assert ask.key not in grades, "asked twice"
         grades[ask.key] = RIGHT if solves(ask) else WRONG
-        plan.tell(ask, grades[ask.key])
+        plan.record(ask, grades[ask.key])
     return grades
 
 
 def test_the_full_plan_asks_every_question_once_task_after_task_in_turns(questions: list[Question]) -> None:
     plan = FullPlan(questions)
-    plan.tell(Ask(question=questions[3]), RIGHT)
+    plan.record(Prompt(question=questions[3]), RIGHT)
     asked = play(plan, lambda ask: True)
     assert list(asked) == [(q.item.id, 0) for at, q in enumerate(questions) if at != 3]
     assert [q.task for q in questions[:TASKS]] == [f"task {at}" for at in range(TASKS)]
@@ -117,7 +125,7 @@ def test_the_adaptive_plan_asks_what_tells_most_and_no_item_twice(
     again = AdaptivePlan(questions, bank, width=0.15)
     by_id = {question.item.id: question for question in questions}
     for (item, _), grade in grades.items():
-        again.tell(Ask(question=by_id[item]), grade)
+        again.record(Prompt(question=by_id[item]), grade)
     assert again.take() is None
 
 
@@ -159,7 +167,7 @@ def test_texts_are_found_by_their_content_and_checked(exam: AptitudeTest, texts:
     assert len(found) == len(texts)
     changed = [replace(texts[0], text="What is 1 plus 1?\nA. 0"), *texts[1:]]
     for bad, fault in [
-        (changed, "another question than the exam"),
+        (changed, "is not the question that the exam"),
         (texts[1:], "is not there"),
         ([replace(texts[0], answer=None), *texts[1:]], "has no reference answer"),
         ([replace(texts[0], answer="E"), *texts[1:]], "expected a letter from A to D"),
@@ -205,7 +213,7 @@ def test_an_answer_that_did_not_come_is_no_item() -> None:
         assert not await budget.reserve(0.0)
         return budget
 
-    assert asyncio.run(spend()).exhausted == "--max-items 2 is reached"
+    assert asyncio.run(spend()).exhausted == "max_items=2 is reached"
 
 
 @given(st.text(max_size=200), st.integers(0, 500))

@@ -24,7 +24,7 @@ NAMES = (
     *("high school chemistry", "conceptual physics", "math (theoremQA)", "nutrition", "anatomy"),
 )
 TASKS = len(NAMES)
-SELECTED = [text for name in NAMES for text in ("--task", name)]
+SELECTED = [text for name in NAMES for text in ("--set", f"only={name}")]
 
 
 def modelsat(*arguments: str) -> list[str]:
@@ -58,8 +58,16 @@ def test_a_real_model_sits_is_killed_goes_on_is_registered_and_routed(
     cards, zoo = tmp_path / "cards", tmp_path / "zoo.toml"
     run = modelsat(
         *("exam", "run", "--candidate", "smollm", "--base-url", smollm, "--model", "SmolLM2-135M-Instruct"),
-        *("--source", str(outcome_data), *SELECTED, "--shots", str(SHOTS)),
-        *("--concurrency", str(AT_ONCE), "--max-tokens", "12", "-o", str(cards), "--timeout", "300"),
+        *("--source", str(outcome_data), *SELECTED, "--set", f"shots={SHOTS}"),
+        *(
+            "--set",
+            f"concurrency={AT_ONCE}",
+            "--set",
+            "max_tokens=12",
+            "-o",
+            str(cards),
+            *("--set", "retries.timeout_s=300"),
+        ),
     )
     journal = cards / "smollm.journal.jsonl"
     with subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
@@ -107,9 +115,9 @@ def test_a_base_model_sits_by_completion(outcome_data: Path, tmp_path: Path) -> 
     with model_server(gemma_weights(), tmp_path / "log") as url:
         done = subprocess.run(
             modelsat(
-                *("exam", "run", "--candidate", "gemma", "--base-url", url, "--api", "completions"),
-                *("--source", str(outcome_data), *SELECTED[:6], "--shots", "2", "--concurrency", "2"),
-                *("--max-tokens", "8", "-o", str(cards), "--timeout", "300", "--json"),
+                *("exam", "run", "--candidate", "gemma", "--base-url", url, "--set", "api=completions"),
+                *("--source", str(outcome_data), *SELECTED[:6], "--set", "shots=2", "--set", "concurrency=2"),
+                *("--set", "max_tokens=8", "-o", str(cards), "--set", "retries.timeout_s=300", "--json"),
             ),
             capture_output=True,
             text=True,

@@ -9,22 +9,23 @@ from typing import Any
 import pytest
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.exam.budget import Budget
 from modelsat.exam.endpoint import Endpoint
-from modelsat.exam.prompts import Prompting
 from modelsat.exam.questions import Question
-from modelsat.exam.runner import Snapshot
-from modelsat.exam.session import Result, Rules, Seat, hold_session, journal_path
+from modelsat.exam.session import ExamResult, journal_path, run_session
+from modelsat.exam.settings import ExamSettings, Participant
 from modelsat.testing import Answer, FakeEndpoint, FakeRequest, Persona
 from modelsat.types import Candidate
 from tests.exam.conftest import FAULTS, QUICK, SHOTS, TASKS, answer, knows
 
 ALL = TASKS * SHOTS
-RULES = Rules(retries=QUICK, concurrency=4, date="2026-01-31")
+DATE = "2026-01-31"
+SETTINGS = ExamSettings(retries=QUICK, concurrency=4)
 
 
-def seat(url: str = "http://test/v1", name: str = "ours", **candidate: Any) -> Seat:
-    return Seat(candidate=Candidate(name=name, **candidate), endpoint=Endpoint(base_url=url, model=name))
+def participant(url: str = "http://test/v1", name: str = "ours", **candidate: Any) -> Participant:
+    return Participant(
+        candidate=Candidate(name=name, **candidate), endpoint=Endpoint(base_url=url, model=name)
+    )
 
 
 def on_socket(persona: Persona | Answer) -> FakeEndpoint:
@@ -37,17 +38,19 @@ def hold(
     questions: Sequence[Question],
     folder: Path,
     *,
-    who: Seat | None = None,
-    rules: Rules = RULES,
+    who: Participant | None = None,
+    settings: ExamSettings = SETTINGS,
     **options: Any,
-) -> Result:
+) -> ExamResult:
     """One candidate sits."""
 
-    async def session() -> Result:
+    async def session() -> ExamResult:
         async with served if isinstance(served, FakeEndpoint) else on_socket(served) as server:
-            chosen = who or seat()
-            sitting = replace(chosen, endpoint=replace(chosen.endpoint, base_url=server.url))
-            (result,) = await hold_session([sitting], exam, questions, rules, folder=folder, **options)
+            chosen = who or participant()
+            served_one = replace(chosen, endpoint=replace(chosen.endpoint, base_url=server.url))
+            (result,) = await run_session(
+                [served_one], exam, questions, settings, folder=folder, date=DATE, **options
+            )
             return result
 
     return asyncio.run(session())
@@ -57,8 +60,8 @@ def test_a_candidate_gets_a_card_of_what_it_knows(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     server = on_socket(knows(lambda task: task != 2))
-    result = hold(server, exam, questions, folder, who=seat(input_price=1.0, output_price=2.0))
-    assert result.profile is not None and result.run is not None and result.ending is not None
+    result = hold(server, exam, questions, folder, who=participant(input_price=1.0, output_price=2.0))
+    assert result.profile is not None and result.run is not None and result.outcome is not None
     assert [task.accuracy for task in result.profile.results] == [1.0, 1.0, 0.0, 1.0]
     assert result.profile.results[2].items == (0.0,) * SHOTS
     assert (result.profile.exam_hash, result.profile.date) == (exam.hash, "2026-01-31")
@@ -66,7 +69,7 @@ def test_a_candidate_gets_a_card_of_what_it_knows(
     assert (result.run.answers, result.run.unreadable, result.run.lost) == (ALL, 0, 0)
     assert result.run.cost == pytest.approx(ALL * (20 * 1.0 + 3 * 2.0) / 1e6)
     assert result.run.output_tokens is not None and result.run.output_tokens.p95 == 3.0
-    assert result.ending.finished
+    assert result.outcome.finished
     assert server.asked == ALL
     assert server.most_under_way <= 4
 
@@ -97,9 +100,9 @@ def test_a_journal_with_answers_needs_resume_and_the_same_settings(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     hold(knows(bool), exam, questions[:3], folder)
-    assert "go on with --resume" in hold(knows(bool), exam, questions, folder).error
-    other = Rules(retries=QUICK, prompting=Prompting(style="think", max_tokens=99))
-    wrong = hold(knows(bool), exam, questions, folder, rules=other, resume=True)
+    assert "Pass --resume to continue" in hold(knows(bool), exam, questions, folder).error
+    other = ExamSettings(retries=QUICK, style="think", max_tokens=99)
+    wrong = hold(knows(bool), exam, questions, folder, settings=other, resume=True)
     assert "style was 'direct' and is 'think' now" in wrong.error
 
 
@@ -176,9 +179,9 @@ def test_refused_questions_can_be_counted_as_wrong(
     def squeamish(request: FakeRequest) -> Answer:
         return Answer("content filter", status=400) if "What is 300" in request.prompt else good(request)
 
-    assert "--skip-refused" in hold(squeamish, exam, questions, folder / "strict").error
-    rules = Rules(retries=QUICK, concurrency=4, skip_refused=True)
-    result = hold(squeamish, exam, questions, folder, rules=rules)
+    assert "skip_refused=true" in hold(squeamish, exam, questions, folder / "strict").error
+    rules = ExamSettings(retries=QUICK, concurrency=4, skip_refused=True)
+    result = hold(squeamish, exam, questions, folder, settings=rules)
     assert result.profile is not None and result.run is not None
     assert result.profile.results[3].accuracy == 0.0
     assert (result.run.refused, result.run.answers, result.run.unreadable) == (SHOTS, ALL - SHOTS, 0)
@@ -194,20 +197,19 @@ def test_an_impudent_candidate_fails_and_is_reported(
 
 
 def test_money_is_never_overspent(exam: AptitudeTest, questions: list[Question], folder: Path) -> None:
-    expensive = seat(input_price=100.0, output_price=100.0)
+    expensive = participant(input_price=100.0, output_price=100.0)
     each = 23 * 100 / 1e6
     limit = 0.05
     server = on_socket(knows(bool))
-    budget = Budget(max_cost=limit)
-    result = hold(server, exam, questions, folder, who=expensive, budget=budget)
-    assert result.profile is not None and result.ending is not None and result.run is not None
-    assert "--max-cost 0.05" in result.ending.reason
+    result = hold(server, exam, questions, folder, who=expensive, max_cost=limit)
+    assert result.profile is not None and result.outcome is not None and result.run is not None
+    assert "--max-cost 0.05" in result.outcome.reason
     assert result.run.cost == pytest.approx(server.asked * each)
     assert 0 < server.asked * each <= limit
 
     # What was spent counts when it goes on: there is no room for another question.
     again = on_socket(knows(bool))
-    hold(again, exam, questions, folder, who=expensive, budget=Budget(max_cost=limit), resume=True)
+    hold(again, exam, questions, folder, who=expensive, max_cost=limit, resume=True)
     assert not again.asked
 
 
@@ -215,9 +217,9 @@ def test_no_more_questions_are_asked_than_allowed(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     server = on_socket(knows(bool))
-    result = hold(server, exam, questions, folder, budget=Budget(max_calls=6))
-    assert result.ending is not None and result.profile is not None
-    assert "--max-items 6" in result.ending.reason
+    result = hold(server, exam, questions, folder, settings=replace(SETTINGS, max_items=6))
+    assert result.outcome is not None and result.profile is not None
+    assert "max_items=6" in result.outcome.reason
     assert server.asked == 6
     # Task after task in turns: stopped early, it has asked as much of one as of another.
     assert sorted(task.shots for task in result.profile.results) == [1, 1, 2, 2]
@@ -232,10 +234,10 @@ def test_several_candidates_sit_at_once_and_one_that_fails_disturbs_nobody(
         "gone": lambda request: Answer(status=404),
     }
 
-    async def session() -> list[Result]:
+    async def session() -> list[ExamResult]:
         async with on_socket(lambda request: personas[request.model](request)) as server:
-            seats = [seat(server.url, name) for name in personas]
-            return await hold_session(seats, exam, questions, RULES, folder=folder)
+            participants = [participant(server.url, name) for name in personas]
+            return await run_session(participants, exam, questions, SETTINGS, folder=folder)
 
     results = asyncio.run(session())
     levels = [None if result.profile is None else result.profile.level for result in results]
@@ -248,7 +250,7 @@ def test_a_stop_waits_for_answers_that_are_under_way(
 ) -> None:
     good = knows(lambda task: True)
 
-    async def session() -> tuple[list[Result], FakeEndpoint]:
+    async def session() -> tuple[list[ExamResult], FakeEndpoint]:
         stop = asyncio.Event()
 
         def persona(request: FakeRequest) -> Answer:
@@ -257,46 +259,47 @@ def test_a_stop_waits_for_answers_that_are_under_way(
             return replace(good(request), delay_s=0.02)
 
         async with on_socket(persona) as server:
-            results = await hold_session([seat(server.url)], exam, questions, RULES, folder=folder, stop=stop)
+            results = await run_session(
+                [participant(server.url)], exam, questions, SETTINGS, folder=folder, stop=stop
+            )
         return results, server
 
     (result,), server = asyncio.run(session())
-    assert result.ending is not None and result.profile is None
-    assert result.ending.reason == "stopped"
+    assert result.outcome is not None and result.profile is None
+    assert result.outcome.reason == "stopped"
     assert len(result.journal.read_text().splitlines()) == server.asked + 1 < ALL + 1
 
 
 def test_progress_tells_answers_money_and_mishaps(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    seen: list[Snapshot] = []
+    seen: list[tuple[str, int, int]] = []
     hold(
         lambda request: answer("no idea"),
         exam,
         questions,
         folder,
-        who=seat(input_price=1.0, output_price=1.0),
-        progress=seen.append,
+        who=participant(input_price=1.0, output_price=1.0),
+        progress=lambda step, done, total: seen.append((step, done, total)),
     )
-    assert (seen[0].answered, seen[0].expected) == (0, ALL)
-    assert (seen[-1].answered, seen[-1].unreadable) == (ALL, ALL)
-    assert seen[-1].cost == pytest.approx(ALL * 23 / 1e6)
-    assert [one.answered for one in seen] == sorted(one.answered for one in seen)
+    assert seen[0] == ("ours", 0, ALL)
+    assert seen[-1] == ("ours: cost 0.00046, 20 unreadable", ALL, ALL)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
 def test_a_second_run_on_the_same_journal_is_refused(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
-    async def both() -> list[Result]:
+    async def both() -> list[ExamResult]:
         async with on_socket(answer("A", delay_s=0.05)) as server:
-            who = [seat(server.url)]
-            first = asyncio.create_task(hold_session(who, exam, questions, RULES, folder=folder))
+            who = [participant(server.url)]
+            first = asyncio.create_task(run_session(who, exam, questions, SETTINGS, folder=folder))
             await asyncio.sleep(0.02)
-            second = await hold_session(who, exam, questions, RULES, folder=folder, resume=True)
+            second = await run_session(who, exam, questions, SETTINGS, folder=folder, resume=True)
             return [*second, *await first]
 
     second, first = asyncio.run(both())
-    assert "another run writes it now" in second.error
+    assert "another run is writing to it" in second.error
     assert first.profile is not None
 
 
@@ -304,7 +307,7 @@ def test_keys_stay_out_of_errors_and_journals(
     exam: AptitudeTest, questions: list[Question], folder: Path
 ) -> None:
     key = "sk-very-secret"
-    who = Seat(
+    who = Participant(
         candidate=Candidate(name="ours"),
         endpoint=Endpoint(base_url="http://test/v1", model="ours", api_key=key),
     )

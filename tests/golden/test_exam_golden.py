@@ -20,8 +20,8 @@ from tests.exam.conftest import cards, exam_of, instructions
 GOLDEN = Path(__file__).with_name("exam_cards.json")
 WAYS = {
     "every item": (),
-    "circle test": ("--circle", "--hard-below", "0.4"),
-    "adaptive": ("--adaptive", "--width", "0.35"),
+    "circle test": ("--set", "circle=true", "--set", "hard_below=0.4"),
+    "adaptive": ("--adaptive", "--set", "width=0.35"),
 }
 
 
@@ -58,9 +58,9 @@ def exam_card(way: str, folder: Path) -> str:
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     command = [
         *("exam", "run", "--candidate", "our model", "--base-url", "http://golden.example/v1"),
-        *("--model", "ours-8b", "--input-price", "1", "--output-price", "2", "--param", "seed=1"),
+        *("--model", "ours-8b", "--input-price", "1", "--output-price", "2", "--set", "params.seed=1"),
         *("--blueprint", str(folder / "exam.json"), "--source", str(folder / "texts.jsonl")),
-        *("--reference", str(zoo), "-o", str(output), "--resume", "--json", *WAYS[way]),
+        *("--set", f"reference={zoo}", "-o", str(output), "--resume", "--json", *WAYS[way]),
     ]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

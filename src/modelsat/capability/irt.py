@@ -152,7 +152,8 @@ class ItemBank:
         if len(answers) < FEWEST_CANDIDATES:
             raise DataError(
                 f"exam {exam.name}: {len(answers)} candidates have results per item; an adaptive exam needs at least "
-                f"{FEWEST_CANDIDATES} to know how hard its items are. Pass a zoo with such cards as --reference."
+                f"{FEWEST_CANDIDATES} to know how hard its items are. Pass a zoo with such cards as the setting "
+                "'reference'."
             )
         weights = (~np.isnan(answers)).astype(np.float32)
         filled = np.nan_to_num(answers)

@@ -7,15 +7,16 @@ import typer
 
 from modelsat.cli.exam_card import compare, show
 from modelsat.cli.exam_replay import replay
-from modelsat.cli.exam_run import run
+from modelsat.cli.exam_run import FORMER, run, settings_type
 from modelsat.cli.output import CommandGroup, print_json, print_table, say
+from modelsat.cli.settings import settings_command
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
     from modelsat.capability.aptitude import AptitudeTest
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Build, sit and grade aptitude tests.")
-app.command("run")(run)
+app.command("run", cls=settings_command(settings_type, FORMER))(run)
 app.command("show", epilog="Example: modelsat exam show cards/our-model.json")(show)
 app.command("compare", epilog="Example: modelsat exam compare cards/old.json cards/new.json")(compare)
 app.command("replay", epilog="Example: modelsat exam replay --width 0.15 --width 0.1")(replay)

@@ -1,11 +1,11 @@
-"""`modelsat exam replay`: what an adaptive exam saves, and at what error."""
+"""`modelsat exam replay`: what an adaptive exam saves, and its error."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.cli.output import print_json, print_table, progress_bars, say
 
 WIDTHS = (0.2, 0.15, 0.1)
 
@@ -26,15 +26,15 @@ def replay(
     width: Annotated[
         list[float] | None,
         typer.Option(
-            min=0.01, max=0.5, help="Half-width to leave a task at; repeat for more.", show_default=False
+            min=0.01, max=0.5, help="Half-width at which a task is stopped; repeatable.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random choice that is compared with.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random items for comparison.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Replay adaptive exams on recorded answers: calls saved, and error against the full exam.
 
-    Each candidate of the zoo sits in turn; how hard the items are is fitted on the others' answers.
+    Each candidate of the zoo sits in turn; item difficulties are fitted to the others' answers.
     """
     import numpy as np
 
@@ -44,7 +44,7 @@ def replay(
 
     exam = AptitudeTest.find(blueprint)
     known = ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
-    with progress("Replaying") as advance:
+    with progress_bars() as advance:
         rows = replay_exam(
             exam, known.profiles, width or WIDTHS, rng=np.random.default_rng(seed), progress=advance
         )

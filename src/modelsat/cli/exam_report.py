@@ -1,4 +1,4 @@
-"""What `modelsat exam run` tells: what it would ask, and what came of it."""
+"""Output of `modelsat exam run`: its plan, and its results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +10,27 @@ from modelsat.cli.output import INTERRUPTED, print_json, print_table, say
 
 if TYPE_CHECKING:
     from modelsat.exam.questions import Question
-    from modelsat.exam.session import Result, Rules, Seat
+    from modelsat.exam.session import ExamResult
+    from modelsat.exam.settings import ExamSettings, Participant
 
 
 def show_plan(
-    seats: "Sequence[Seat]", questions: "Sequence[Question]", rules: "Rules", *, as_json: bool
+    participants: "Sequence[Participant]",
+    questions: "Sequence[Question]",
+    settings: "ExamSettings",
+    *,
+    as_json: bool,
 ) -> None:
-    """Say what would be asked and what it may cost."""
+    """Print what would be asked and what it may cost."""
     from modelsat.exam.budget import Prices, estimated_tokens
 
-    read = sum(estimated_tokens(rules.prompting.prompt(question)) for question in questions)
+    prompts = settings.prompts
+    read = sum(estimated_tokens(prompts.text(question)) for question in questions)
     rows = []
-    for seat in seats:
-        prices = Prices.of(seat.candidate)
-        most = prices.cost(read, len(questions) * rules.prompting.max_tokens) if prices.known else None
-        rows.append((seat.candidate.name, seat.endpoint.url, len(questions), read, most))
+    for one in participants:
+        prices = Prices.of(one.candidate)
+        most = prices.cost(read, len(questions) * prompts.max_tokens) if prices.known else None
+        rows.append((one.candidate.name, one.endpoint.url, len(questions), read, most))
     keys = ("candidate", "url", "questions", "input_tokens", "cost_at_most")
     if as_json:
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
@@ -34,32 +40,32 @@ def show_plan(
         [(*row[:4], "?" if row[4] is None else f"{row[4]:.4g}") for row in rows],
         numeric=keys[2:],
     )
-    if rules.hard or rules.bank is not None:
-        say("a circle test asks more than this, an adaptive exam less: it depends on the answers.")
+    if settings.circle or settings.adaptive:
+        say("A circle test asks more than this, an adaptive exam less, depending on the answers.")
 
 
-def report(results: "Sequence[Result]", output: Path, register: Path | None, *, as_json: bool) -> None:
-    """Write the cards, enter them in a zoo file, and say how each exam ended."""
+def report(results: "Sequence[ExamResult]", output: Path, register: Path | None, *, as_json: bool) -> None:
+    """Write the cards, enter them in a zoo file, and print how each exam ended."""
     from modelsat.capability.card import card_name, write_card
     from modelsat.capability.zoo_file import register as enter
 
     rows = []
     for result in results:
-        name = result.seat.candidate.name
+        name = result.participant.candidate.name
         card = output / card_name(name)
         row: dict[str, Any] = {"candidate": name, "journal": str(result.journal), "resumed": result.resumed}
         if result.error:
             row["error"] = result.error
-        if result.ending is not None:
-            row |= {"asked": result.ending.asked, "seconds": round(result.ending.seconds, 2)}
-            row |= {"ended": result.ending.reason or "finished", "lost": len(result.ending.lost)}
+        if result.outcome is not None:
+            row |= {"asked": result.outcome.asked, "seconds": round(result.outcome.seconds, 2)}
+            row |= {"ended": result.outcome.reason or "finished", "lost": len(result.outcome.lost)}
         if result.profile is not None and result.run is not None:
             write_card(card, result.profile, result.run)
             row |= {"card": str(card), "level": round(result.profile.level, 4)}
             row |= {"shots": sum(task.shots for task in result.profile.results)}
             row |= {"unreadable": result.run.unreadable, "cost": result.run.cost}
             if register is not None:
-                enter(register, result.seat.candidate, card)
+                enter(register, result.participant.candidate, card)
         rows.append(row)
     if as_json:
         print_json(rows)
@@ -69,7 +75,7 @@ def report(results: "Sequence[Result]", output: Path, register: Path | None, *, 
         _explain(result, register)
     if any(result.error for result in results):
         raise typer.Exit(1)
-    if any(result.ending is not None and result.ending.reason == "stopped" for result in results):
+    if any(result.outcome is not None and result.outcome.reason == "stopped" for result in results):
         raise typer.Exit(INTERRUPTED)
 
 
@@ -96,16 +102,16 @@ def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def _explain(result: "Result", register: Path | None) -> None:
-    name = result.seat.candidate.name
+def _explain(result: "ExamResult", register: Path | None) -> None:
+    name = result.participant.candidate.name
     if result.error:
         say(f"error: {name}: {result.error}")
-    elif result.ending is not None and result.ending.reason == "stopped":
-        say(f"{name}: stopped; what was answered is kept: go on with --resume.")
-    elif result.ending is not None:
-        if result.ending.reason:
-            say(f"{name}: ended early: {result.ending.reason}; the card holds what was answered.")
-        if result.ending.lost:
-            say(f"{name}: {len(result.ending.lost)} questions got no answer; --resume asks them again.")
+    elif result.outcome is not None and result.outcome.reason == "stopped":
+        say(f"{name}: stopped; all answers are kept. Pass --resume to continue.")
+    elif result.outcome is not None:
+        if result.outcome.reason:
+            say(f"{name}: ended early: {result.outcome.reason}; the card is made from the answers so far.")
+        if result.outcome.lost:
+            say(f"{name}: {len(result.outcome.lost)} questions got no answer; --resume asks them again.")
         if register is not None:
-            say(f'{name}: routable now:  modelsat route "..." --zoo {register}')
+            say(f'{name}: ready to route:  modelsat route "..." --zoo {register}')

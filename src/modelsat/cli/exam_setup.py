@@ -1,22 +1,19 @@
-"""What `modelsat exam run` is told on the command line, as the objects that the exam takes."""
+"""The participants and questions of `modelsat exam run`, from its options."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.capability.irt import ItemBank
-    from modelsat.exam.prompts import Prompting
     from modelsat.exam.questions import Question
-    from modelsat.exam.session import Seat
+    from modelsat.exam.settings import ExamSettings
     from modelsat.types import Candidate
 
 
-def who_sits(
+def choose_candidates(
     names: Sequence[str],
     zoo: Path | None,
     base_url: str | None,
@@ -25,11 +22,12 @@ def who_sits(
     input_price: float | None,
     output_price: float | None,
 ) -> "list[Candidate]":
-    """Who sits: one that the options describe, or those of a zoo file."""
+    """The candidate that the options describe, or those of a zoo file."""
     from modelsat.capability.zoo_file import read_candidates
     from modelsat.types import Candidate
 
     given = {"--base-url": base_url, "--model": model, "--api-key-env": api_key_env}
+    given |= {"--input-price": input_price, "--output-price": output_price}  # type: ignore[dict-item]
     if zoo is None:
         if len(names) != 1 or base_url is None:
             raise DataError("name one --candidate with its --base-url, or give a --zoo of candidates.")
@@ -44,8 +42,8 @@ def who_sits(
             )
         ]
     extra = [option for option, value in given.items() if value is not None]
-    if extra or input_price is not None or output_price is not None:
-        raise DataError(f"with --zoo, {extra[0] if extra else 'prices'} must stand in the zoo file.")
+    if extra:
+        raise DataError(f"{extra[0]} cannot be combined with --zoo; put it into the zoo file.")
     found = {candidate.name: candidate for candidate in read_candidates(zoo)}
     missing = [name for name in names if name not in found]
     if missing:
@@ -57,7 +55,7 @@ def who_sits(
 
 
 def require_prices(candidates: "Sequence[Candidate]", max_cost: float | None) -> None:
-    """Refuse a limit on money where money cannot be counted."""
+    """Refuse a limit on money if costs cannot be counted."""
     unknown = [one.name for one in candidates if one.input_price is None or one.output_price is None]
     if max_cost is not None and unknown:
         raise DataError(
@@ -66,72 +64,19 @@ def require_prices(candidates: "Sequence[Candidate]", max_cost: float | None) ->
         )
 
 
-def read_params(given: Sequence[str]) -> dict[str, Any]:
-    """Further fields of every request."""
-    params: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise DataError(f"--param {text!r}: expected FIELD=JSON, e.g. top_p=0.9 or seed=1.")
-        try:
-            params[name] = json.loads(value)
-        except json.JSONDecodeError:
-            params[name] = value
-    return params
-
-
-def take_seats(candidates: "Sequence[Candidate]", api: str, params: dict[str, Any]) -> "list[Seat]":
-    """Where each candidate answers."""
-    from modelsat.exam.endpoint import endpoint_of
-    from modelsat.exam.prompts import APIS
-    from modelsat.exam.session import Seat
-
-    if api not in APIS:
-        raise DataError(f"--api is {api!r}; expected {' or '.join(APIS)}.")
-    return [
-        Seat(candidate=one, endpoint=endpoint_of(one, api=api, params=params))  # type: ignore[arg-type]
-        for one in candidates
-    ]
-
-
-def choose_prompting(style: str, api: str, max_tokens: int | None) -> "Prompting":
-    """How questions are put."""
-    from modelsat.exam.prompts import MAX_TOKENS, STYLES, Prompting
-
-    if style not in STYLES:
-        raise DataError(f"--style is {style!r}; expected {' or '.join(STYLES)}.")
-    return Prompting(style=style, api=api, max_tokens=max_tokens or MAX_TOKENS[style])  # type: ignore[arg-type,index]
-
-
 def choose_questions(
-    exam: "AptitudeTest", source: str, *, named: Sequence[str], tasks: int | None, shots: int | None
+    exam: "AptitudeTest", source: str, settings: "ExamSettings"
 ) -> "tuple[list[Question], int]":
-    """What is asked, and how many questions are left out since their kind is not graded here."""
+    """The questions to ask, and the number of those left out because their kind cannot be graded here."""
+    from modelsat.exam.answers import READERS
     from modelsat.exam.hub import fetch_texts
     from modelsat.exam.questions import HUB, find_questions, read_texts, reduced
-    from modelsat.exam.readers import READERS
 
     texts = fetch_texts(exam.dataset) if source == HUB else read_texts(Path(source))
-    chosen = reduced(exam, tasks=tasks, shots=shots, named=named)
+    chosen = reduced(exam, tasks=settings.tasks, shots=settings.shots, named=settings.only)
     where = f"hub dataset {exam.dataset}" if source == HUB else source
     questions = find_questions(exam, chosen, texts, where=where)
     graded = [question for question in questions if READERS[question.instruction.kind] is not None]
     if not graded:
-        raise DataError(f"exam {exam.name}: all its questions are code, whose tests are not run here.")
+        raise DataError(f"exam {exam.name}: all its questions are code, and tests of code are not run here.")
     return graded, len(questions) - len(graded)
-
-
-def known_items(
-    exam: "AptitudeTest", reference: Path | None, *, circle: bool, adaptive: bool, below: float
-) -> "tuple[frozenset[str], ItemBank | None]":
-    """What other candidates' cards tell of the items: the hard ones, or how hard each is."""
-    from modelsat.capability.irt import ItemBank
-    from modelsat.capability.zoo import ModelZoo
-    from modelsat.exam.plan import hard_items
-
-    if not (circle or adaptive):
-        return frozenset(), None
-    known = ModelZoo.shipped() if reference is None else ModelZoo.load(reference)
-    if adaptive:
-        return frozenset(), ItemBank.of_profiles(exam, known.profiles)
-    return hard_items(exam, known.profiles, below=below), None

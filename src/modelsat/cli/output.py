@@ -14,10 +14,12 @@ import typer
 from typer.core import TyperGroup
 
 from modelsat.errors import ModelSatError
+from modelsat.progress import Progress as StepProgress
 from modelsat.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
     from typer._click import Command, Context
 
 Progress = Callable[[int, int], None]
@@ -182,3 +184,29 @@ def progress(description: str, *, show: bool = True) -> Iterator[Progress]:
     with Bar(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def progress_bars() -> Iterator[StepProgress]:
+    """Progress bars on stderr, one for each step; nothing where stderr is not a terminal.
+
+    Yields:
+        A callback for the library (see `modelsat.progress`).
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    details = TextColumn("{task.fields[details]}")
+    tasks: dict[str, TaskID] = {}
+    target = console(stderr=True)
+    with Bars(*columns, details, console=target, transient=True, disable=not target.is_terminal) as bars:
+
+        def show(step: str, done: int, total: int) -> None:
+            name, _, more = step.partition(": ")
+            if name not in tasks:
+                # Begun with what was done before: the time left is estimated from this run alone.
+                tasks[name] = bars.add_task(name, total=total, completed=done, details=more)
+            bars.update(tasks[name], completed=done, total=total, details=more)
+
+        yield show

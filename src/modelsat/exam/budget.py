@@ -1,4 +1,4 @@
-"""The money guard: no question is asked that could break the limit."""
+"""Limits on money and calls: no question is asked that could exceed them."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from modelsat.types import Candidate
 
 PER_MILLION = 1e-6
 BYTES_PER_TOKEN = 4
-# What a chat template adds to a message.
+# Tokens that a chat template adds to a message.
 _TEMPLATE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What tokens cost.
+    """Prices of tokens.
 
     Attributes:
-        input: Money per million input tokens; None where unknown.
-        output: Money per million output tokens; None where unknown.
+        input: Money per million input tokens; None if unknown.
+        output: Money per million output tokens; None if unknown.
     """
 
     input: float | None = None
@@ -30,15 +30,15 @@ class Prices:
 
     @property
     def known(self) -> bool:
-        """Whether money can be counted."""
+        """Whether costs can be counted."""
         return self.input is not None and self.output is not None
 
     def cost(self, input_tokens: float, output_tokens: float) -> float:
-        """Money for one request; 0 where prices are unknown."""
+        """Money for one request; 0 if prices are unknown."""
         return PER_MILLION * ((self.input or 0.0) * input_tokens + (self.output or 0.0) * output_tokens)
 
     def cost_at_most(self, prompt: str, max_tokens: int) -> float:
-        """Money that one request cannot exceed, if the endpoint keeps to its limit on tokens.
+        """Upper bound of one request's cost, if the endpoint respects the token limit.
 
         No tokenizer makes more tokens of a text than it has bytes.
         """
@@ -46,12 +46,12 @@ class Prices:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, where the endpoint does not say: one for every four bytes."""
+    """Tokens of a text, if the endpoint does not report them: one for every four bytes."""
     return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
 class Budget:
-    """Limits on money and calls, shared by all that is asked at once."""
+    """Limits on money and calls, shared by all questions under way."""
 
     def __init__(self, *, max_cost: float | None = None, max_calls: int | None = None) -> None:
         """Set the limits.
@@ -70,22 +70,22 @@ class Budget:
         self._settled = asyncio.Condition()
 
     def begin(self, *, spent: float, calls: int) -> None:
-        """Count what an earlier run spent."""
+        """Add what an earlier run spent."""
         self.spent += spent
         self.calls += calls
 
     async def reserve(self, at_most: float) -> bool:
-        """Set money aside for one question; wait while others might give some back.
+        """Reserve money for one question; wait while others might return some.
 
         Returns:
-            False where a limit is reached; `exhausted` then names it.
+            False if a limit is reached; `exhausted` then names it.
         """
         if self.max_cost is None and self.max_calls is None:
             self._take(at_most)
             return True
         async with self._settled:
             while not self._fits(at_most):
-                # What is under way may cost less than was set aside for it.
+                # Questions under way may cost less than was reserved for them.
                 if not self._in_flight or self._out_of_calls():
                     self.exhausted = self._why()
                     return False
@@ -94,7 +94,7 @@ class Budget:
             return True
 
     async def settle(self, at_most: float, actual: float, *, answered: bool) -> None:
-        """Replace what was set aside by what was spent; a question without an answer is no call."""
+        """Replace the reservation by the actual cost; a question without an answer is not counted as a call."""
         self._reserved -= at_most
         self._in_flight -= 1
         self.spent += actual
@@ -119,5 +119,5 @@ class Budget:
 
     def _why(self) -> str:
         if self.max_calls is not None and self.calls >= self.max_calls:
-            return f"--max-items {self.max_calls} is reached"
+            return f"max_items={self.max_calls} is reached"
         return f"--max-cost {self.max_cost:g} leaves no room for another question ({self.spent:.4g} spent)"

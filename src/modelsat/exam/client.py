@@ -4,41 +4,12 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from modelsat.endpoints.client import EndpointClient, TooLargeError, TransportError
 from modelsat.errors import EndpointError
-from modelsat.exam.endpoint import Endpoint, Fault, Reply, read_response
-
-MEBIBYTE = 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How long an endpoint may take, and how often it is asked again.
-
-    Attributes:
-        timeout_s: Seconds for one attempt, from its first byte out to its last byte in.
-        attempts: Attempts per question that may fail.
-        busy_attempts: Further attempts per question that may be rejected as too many (429).
-        first_wait_s: Wait before the second attempt; doubled before each further one, and varied at random, so that
-            questions that failed together do not come back together.
-        longest_wait_s: The longest wait; an endpoint that asks for a longer one ends the exam.
-        largest_answer: Bytes of an answer.
-    """
-
-    timeout_s: float = 120.0
-    attempts: int = 6
-    busy_attempts: int = 60
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 60.0
-    largest_answer: int = MEBIBYTE
-
-    def wait_s(self, attempt: int, rng: random.Random) -> float:
-        """Seconds to wait after an attempt, counted from 1."""
-        longest = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(attempt - 1, 30))
-        return longest * rng.uniform(0.5, 1.0)
+from modelsat.exam.endpoint import Endpoint, Fault, Reply, RetryPolicy, read_response
 
 
 class NoAnswerError(EndpointError):

@@ -1,16 +1,21 @@
-"""An endpoint that sits an exam: its address, its requests, and what its answers mean."""
+"""An endpoint that sits an exam: its address, its requests, its retry policy, and what its answers mean."""
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
 
 from modelsat.endpoints.answers import error_message, one_line, retry_after_s, token_counts
 from modelsat.endpoints.keys import ApiKeys
 from modelsat.errors import DataError
-from modelsat.exam.prompts import Api
+from modelsat.exam.questions import Api
 from modelsat.types import Candidate
 
+_Count = Annotated[int, Field(ge=1)]
+_Seconds = Annotated[float, Field(ge=0)]
 _PATHS: dict[Api, str] = {"chat": "/chat/completions", "completions": "/completions"}
 # Too early, too slow, too many: worth another attempt.
 _RETRIED = frozenset({408, 425, 429})
@@ -83,6 +88,35 @@ def endpoint_of(
         api_key=ApiKeys([candidate]).key(candidate.name),
         params=params or {},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long an endpoint may take, and how often it is asked again.
+
+    Attributes:
+        timeout_s: Seconds for one attempt, from its first byte out to its last byte in.
+        attempts: Attempts per question that may fail.
+        busy_attempts: Further attempts per question that may be rejected as too many (429).
+        first_wait_s: Wait before the second attempt; doubled before each further one, and varied at random, so that
+            questions that failed together do not come back together.
+        longest_wait_s: The longest wait; an endpoint that asks for a longer one ends the exam.
+        largest_answer: Bytes of an answer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    timeout_s: Annotated[float, Field(ge=0.1)] = 120.0
+    attempts: _Count = 6
+    busy_attempts: _Count = 60
+    first_wait_s: _Seconds = 0.5
+    longest_wait_s: _Seconds = 60.0
+    largest_answer: _Count = 2**20
+
+    def wait_s(self, attempt: int, rng: random.Random) -> float:
+        """Seconds to wait after an attempt, counted from 1."""
+        longest = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(attempt - 1, 30))
+        return longest * rng.uniform(0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

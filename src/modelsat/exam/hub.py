@@ -1,7 +1,4 @@
-"""The exam's texts from the hub: the public dataset that a blueprint names.
-
-Only where a blueprint's dataset is listed here; the texts of any other come from a file.
-"""
+"""The exam's texts from the Hugging Face hub, for the datasets listed here; other texts come from a file."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -28,8 +25,8 @@ class HubDataset:
     Attributes:
         repository: Its name there.
         files: Parquet files with the questions.
-        columns: Columns that are read.
-        convert: From a row to the instruction that it is.
+        columns: Columns to read.
+        convert: Makes an instruction of a row.
     """
 
     repository: str
@@ -67,7 +64,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
     """Download a blueprint's dataset, or take it from the hub's own cache.
 
     Raises:
-        DataError: The dataset is not listed, the hub cannot be reached, or the dataset has another shape now.
+        DataError: The dataset is not listed, the hub cannot be reached, or the dataset has changed its columns.
         MissingExtraError: The hub's client is not installed.
     """
     known = DATASETS.get(dataset)
@@ -82,7 +79,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
         from huggingface_hub.utils.logging import set_verbosity_error
     except ImportError:
         raise MissingExtraError("exam", "fetching the exam's texts from the hub") from None
-    # What it warns of ends as one sentence here.
+    # Its warnings become one sentence here.
     set_verbosity_error()  # type: ignore[no-untyped-call]
     instructions: list[Instruction] = []
     for file in known.files:
@@ -92,7 +89,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
             try:
                 cached = hf_hub_download(known.repository, file, repo_type="dataset")
             except Exception as error:
-                # Whose errors come through depends on the client's version: it has changed its HTTP library twice.
+                # The type of its errors depends on its version: it has changed its HTTP library twice.
                 raise DataError(_not_fetched(known.repository, error)) from None
         instructions += read_hub_file(Path(cached), known)
     return tuple(instructions)
@@ -118,7 +115,7 @@ def read_hub_file(path: Path, dataset: HubDataset) -> list[Instruction]:
     """Read one of a dataset's files.
 
     Raises:
-        DataError: It has not the columns that are expected.
+        DataError: It does not have the expected columns.
     """
     try:
         rows = pq.read_table(path, columns=list(dataset.columns)).to_pylist()
@@ -126,7 +123,7 @@ def read_hub_file(path: Path, dataset: HubDataset) -> list[Instruction]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"{dataset.repository} on the hub has another shape than expected ({said}); "
+            f"{dataset.repository} on the hub does not have the expected columns ({said}); "
             "give the texts with --source FILE."
         ) from None
 

@@ -1,9 +1,9 @@
 """The journal of an exam: one line for every answer, written before anything else is done with it.
 
-An exam that was stopped in whatever way goes on from its journal: what stands there is not asked again. The first line
-says what exam it is; every other line is an answer, or an attempt that brought none but may be charged. A line that was
-cut off half-way is dropped. Lines reach the operating system at once, so that a killed process loses none of them, and
-the disk in batches (`sync`), so that a power cut loses a second's.
+An interrupted exam resumes from its journal: what it contains is not asked again. The first line identifies the exam;
+every other line is an answer, or an attempt without an answer that may be charged. An incomplete last line is dropped.
+Lines reach the operating system at once, so that a killed process loses none of them, and the disk in batches (`sync`),
+so that a power cut loses at most a second's.
 """
 
 import json
@@ -30,18 +30,18 @@ _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One answer of a candidate, as it came.
+    """One answer of a candidate, as it arrived.
 
     Attributes:
         item: The item's id.
-        rotation: How far its options were turned.
-        text: The reply; empty where the endpoint refused the question.
+        rotation: Places by which its options were rotated.
+        text: The reply; empty if the endpoint refused the question.
         refused: Why the endpoint refused the question, or empty.
-        input_tokens: As the endpoint counts; None where it does not say.
-        output_tokens: As the endpoint counts; None where it does not say.
-        cut_short: The reply ran into the limit on tokens.
+        input_tokens: As the endpoint counts; None if it does not report them.
+        output_tokens: As the endpoint counts; None if it does not report them.
+        cut_short: Whether the reply ran into the token limit.
         latency_s: Seconds from request to answer.
-        cost: Money; 0 where prices are unknown.
+        cost: Money; 0 if prices are unknown.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -72,7 +72,7 @@ class Entry:
 
     @property
     def key(self) -> Key:
-        """What was asked."""
+        """Item and rotation."""
         return self.item, self.rotation
 
 
@@ -84,22 +84,22 @@ class Journal:
 
     Attributes:
         path: The file.
-        entries: Every answer by what was asked.
+        entries: Every answer, by item and rotation.
         lost_cost: Money that attempts without an answer may have cost.
-        resumed: Answers that were there when it was opened.
+        resumed: Number of answers that were there when it was opened.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool) -> None:
-        """Open a journal, and hold it against a second run.
+        """Open a journal, and lock it against a second run.
 
         Args:
-            path: The file; made where it does not exist.
-            header: What exam it is: candidate, blueprint, how questions are put. A journal of another exam is
+            path: The file; created if it does not exist.
+            header: Identifies the exam: candidate, blueprint, how questions are asked. A journal of another exam is
                 refused.
-            resume: Go on with a journal that has answers; else it must be new or empty.
+            resume: Continue a journal that has answers; otherwise it must be new or empty.
 
         Raises:
-            DataError: It is of another exam, damaged, in use, or has answers while `resume` is off.
+            DataError: It belongs to another exam, is damaged or in use, or has answers and `resume` is off.
         """
         self.path = path
         self.entries: dict[Key, Entry] = {}
@@ -113,8 +113,8 @@ class Journal:
             whole = self._read(header)
             if self.entries and not resume:
                 raise DataError(
-                    f"{path}: has {len(self.entries)} answers of an earlier run; go on with --resume, "
-                    "or remove the file to ask everything anew."
+                    f"{path}: already holds {len(self.entries)} answers from an earlier run. Pass --resume to "
+                    "continue, or delete the file to start over."
                 )
             os.ftruncate(descriptor, whole)
         except BaseException:
@@ -131,29 +131,29 @@ class Journal:
         return self.lost_cost + sum(entry.cost for entry in self.entries.values())
 
     def add(self, entry: Entry) -> None:
-        """Write an answer down.
+        """Append an answer.
 
         Raises:
             DataError: It cannot be written.
         """
         values = {name: getattr(entry, name) for name in _FIELDS}
-        # What is not there is left out; zero tokens are there.
+        # Unknown values are left out; zero tokens are known.
         self._write({name: value for name, value in values.items() if value is not None and value != ""})
         self.entries.setdefault(entry.key, entry)
 
     def add_loss(self, key: Key, *, reason: str, cost: float) -> None:
-        """Write down that a question got no answer, and what its attempts may have cost."""
+        """Append that a question got no answer, and what its attempts may have cost."""
         self._write({"lost": key[0], "rotation": key[1], "reason": reason, "cost": cost})
         self.lost_cost += cost
 
     def sync(self) -> None:
-        """Make all that was written survive a power cut."""
+        """Make everything written so far survive a power cut."""
         if self._dirty and self._file is not None:
             self._dirty = False
             os.fsync(self._file)
 
     def close(self) -> None:
-        """Sync and let go of the file."""
+        """Sync and close the file."""
         if self._file is not None:
             self.sync()
             os.close(self._file)
@@ -167,7 +167,7 @@ class Journal:
 
     def _write(self, values: Mapping[str, Any]) -> None:
         assert self._file is not None, "the journal is closed"
-        # ASCII: a reply may hold half of a surrogate pair, which no encoding can carry.
+        # ASCII: a reply may hold half of a surrogate pair, which UTF-8 cannot encode.
         line = redact(json.dumps(values, ensure_ascii=True)).encode() + b"\n"
         try:
             written = os.write(self._file, line)
@@ -175,12 +175,12 @@ class Journal:
                 written += os.write(self._file, line[written:])
         except OSError as error:
             raise DataError(
-                f"{self.path}: cannot be written ({error.strerror}); make room and go on with --resume."
+                f"{self.path}: cannot be written ({error.strerror}); make room, then pass --resume to continue."
             ) from None
         self._dirty = True
 
     def _read(self, header: Mapping[str, Any]) -> int:
-        """Read what is there; returns the bytes of its whole lines."""
+        """Read the file; returns the size of its complete lines in bytes."""
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
@@ -222,8 +222,8 @@ def _check_header(value: object, header: Mapping[str, Any], path: Path) -> None:
     for name, wanted in header.items():
         if found.get(name) != wanted:
             raise DataError(
-                f"{path}: is the journal of another exam: {name} was {found.get(name)!r} and is {wanted!r} now; "
-                "give the same settings to go on, or another output folder."
+                f"{path}: belongs to another exam: {name} was {found.get(name)!r} and is {wanted!r} now; "
+                "use the same settings to continue, or another output folder."
             )
 
 
@@ -234,11 +234,11 @@ def _hold(descriptor: int, path: Path) -> None:
     try:
         lock(descriptor)
     except OSError:
-        raise DataError(f"{path}: another run writes it now; wait for it, or stop it.") from None
+        raise DataError(f"{path}: another run is writing to it; wait for it, or stop it.") from None
 
 
 def _lock() -> Callable[[int], None] | None:
-    """The platform's file lock, which a killed process gives back by itself."""
+    """The platform's file lock, which a killed process releases by itself."""
     try:
         import fcntl
     except ImportError:

@@ -1,4 +1,4 @@
-"""The exam's questions: blueprint items together with the texts they stand for.
+"""The exam's questions: blueprint items with their texts, and the prompts made of them.
 
 A blueprint holds no texts. They come from a file or from the hub, and a text counts as an item's only if its content
 hash is the item's.
@@ -8,12 +8,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
+from typing import Any, Literal
 
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.errors import DataError
 from modelsat.records.splits import content_hash
 from modelsat.records.store import ENDINGS, read_instructions
-from modelsat.types import Instruction
+from modelsat.types import Instruction, InstructionKind
+
+Style = Literal["direct", "think"]
+Api = Literal["chat", "completions"]
+
+# A direct answer is a letter or a number, but many models wrap it in a sentence.
+MAX_TOKENS: dict[Style, int] = {"direct": 64, "think": 2048}
+
+_WHAT: dict[InstructionKind, str] = {
+    "multiple_choice": "the letter of the right option",
+    "numeric": "the number",
+    "open": "the answer in as few words as you can",
+}
+_REQUEST: dict[Style, str] = {
+    "direct": "Answer with {what} and nothing else.",
+    "think": 'Think step by step. Then end with one line "Answer: X", where X is {what}.',
+}
+# A base model continues its prompt, so the prompt ends with the beginning of an answer.
+_OPENING: dict[Style, str] = {"direct": "Answer:", "think": "Reasoning:"}
+_NEXT_QUESTION = "\nQuestion:"
 
 HUB = "hub"
 _OPTIONS_BEGIN = "\nA. "
@@ -25,7 +45,7 @@ class Question:
 
     Attributes:
         item: Its entry in the blueprint.
-        task: The task it belongs to.
+        task: Name of its task.
         instruction: Its text, options and reference answer.
     """
 
@@ -35,16 +55,16 @@ class Question:
 
     @property
     def letters(self) -> str:
-        """Letters of its options; empty without options."""
+        """Letters of the options; empty without options."""
         return ascii_uppercase[: len(self.instruction.choices)]
 
     @property
     def rotations(self) -> int:
-        """How many ways its options can be turned; 1 without options."""
+        """Number of rotations of the options; 1 without options."""
         return max(1, len(self.instruction.choices))
 
     def text(self, rotation: int = 0) -> str:
-        """The question as it is asked, with its options turned by so many places."""
+        """The question with its options rotated by so many places."""
         choices = self.instruction.choices
         if not choices:
             return self.instruction.text
@@ -55,7 +75,7 @@ class Question:
         )
 
     def choices(self, rotation: int = 0) -> tuple[str, ...]:
-        """Its options in the order they are asked in."""
+        """The options in the order they are shown."""
         choices = self.instruction.choices
         return (*choices[rotation:], *choices[:rotation])
 
@@ -65,6 +85,38 @@ class Question:
         if not self.instruction.choices:
             return answer
         return self.letters[(self.letters.index(answer) - rotation) % len(self.letters)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFormat:
+    """How the questions of an exam are put into words.
+
+    Attributes:
+        style: `direct` (zero-shot, the answer at once) or `think` (reasoning first, the answer last).
+        api: API that is called: chat messages, or text to be completed.
+        max_tokens: Token limit of an answer.
+    """
+
+    style: Style = "direct"
+    api: Api = "chat"
+    max_tokens: int = MAX_TOKENS["direct"]
+
+    def text(self, question: Question, rotation: int = 0) -> str:
+        """The prompt."""
+        request = _REQUEST[self.style].format(what=_WHAT[question.instruction.kind])
+        text = question.text(rotation)
+        if self.api == "chat":
+            return f"{text}\n\n{request}"
+        return f"Question: {text}\n{request}\n{_OPENING[self.style]}"
+
+    def body(self, text: str) -> dict[str, Any]:
+        """Fields of the request with this prompt, without the model's name."""
+        asked: dict[str, Any] = (
+            {"messages": [{"role": "user", "content": text}]}
+            if self.api == "chat"
+            else {"prompt": text, "stop": [_NEXT_QUESTION]}
+        )
+        return {**asked, "max_tokens": self.max_tokens, "temperature": 0}
 
 
 def reduced(
@@ -80,10 +132,10 @@ def reduced(
         exam: The exam.
         tasks: How many tasks; all by default.
         shots: How many items of each; all by default.
-        named: Only tasks whose name has one of these in it, whatever the case.
+        named: Only tasks whose name contains one of these, whatever the case.
 
     Raises:
-        DataError: There are not so many tasks, or none of such a name.
+        DataError: There are fewer tasks, or none of that name.
     """
     chosen = list(exam.tasks)
     for name in named:
@@ -95,9 +147,7 @@ def reduced(
         wanted = [name.casefold() for name in named]
         chosen = [task for task in chosen if any(name in task.name.casefold() for name in wanted)]
     if tasks is not None and tasks > len(chosen):
-        raise DataError(
-            f"exam {exam.name}: has {len(chosen)} tasks, not {tasks}; ask for fewer with --tasks."
-        )
+        raise DataError(f"exam {exam.name}: has {len(chosen)} tasks, not {tasks}; ask for fewer.")
     return tuple(replace(task, items=task.items[:shots]) for task in chosen[:tasks])
 
 
@@ -128,15 +178,15 @@ def find_questions(
     Args:
         exam: The exam, for its name.
         tasks: Tasks to ask, e.g. from `reduced`.
-        texts: Instructions with the items among them; found by content hash, whatever their ids are.
-        where: What to call the texts in errors.
+        texts: Instructions that include the items; found by content hash, whatever their ids are.
+        where: Name of the texts in errors.
 
     Returns:
         The first item of each task, then the second of each, and so on: stopped early, an exam has asked as much
         of one task as of another.
 
     Raises:
-        DataError: A text is missing or another one than the exam's, or has no usable reference answer.
+        DataError: A text is missing or differs from the exam's, or has no usable reference answer.
     """
     wanted = {item.content_hash for task in tasks for item in task.items}
     by_hash: dict[str, Instruction] = {}
@@ -164,7 +214,7 @@ def find_questions(
 def _missing(exam: AptitudeTest, item: ExamItem, where: str, *, same_id: bool) -> str:
     if same_id:
         return (
-            f"{where}: item {item.id!r} is another question than the exam {exam.name!r} asks (its content hash "
+            f"{where}: item {item.id!r} is not the question that the exam {exam.name!r} asks (its content hash "
             "differs); use the texts that the exam was built from."
         )
     return (

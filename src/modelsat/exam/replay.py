@@ -1,10 +1,10 @@
-"""What an adaptive exam would have saved, and at what error: replayed on recorded answers.
+"""Replays adaptive exams on recorded answers: calls saved, and error against the full exam.
 
-Each candidate in turn sits the exam adaptively, with an item bank fitted without it; its recorded answers reply. The
-estimate of each task is compared with the accuracy over all recorded items of the task.
+Each candidate in turn sits the exam adaptively, with an item bank fitted without it; its recorded answers stand in for
+replies. The estimate of each task is compared with the accuracy over all recorded items of the task.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,10 +12,9 @@ import numpy as np
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.irt import ItemBank, answer_matrix
-from modelsat.exam.adaptive import TaskEstimates
+from modelsat.exam.plan import TaskEstimates
+from modelsat.progress import Progress, no_progress
 from modelsat.types import CapabilityProfile, FloatArray
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +22,16 @@ class Replay:
     """Adaptive exams of one width, over all candidates.
 
     Attributes:
-        width: Half-width of the interval at which a task was left.
-        candidates: How many sat.
+        width: Half-width of the interval at which a task was stopped.
+        candidates: Number of candidates.
         saved: Share of the full exam's calls that were not made.
-        fewest_saved: The same, of the candidate that saved least.
+        fewest_saved: The same for the candidate that saved least.
         task_error: Mean absolute difference of a task's accuracy from the full exam's.
         level_error: Mean absolute difference of the overall accuracy from the full exam's.
-        level_bias: Mean difference of it.
+        level_bias: Mean difference of the overall accuracy.
         rank_correlation: Spearman's, of overall accuracies with the full exam's, over candidates.
         coverage: Share of task accuracies inside their 95% interval.
-        random_error: `task_error` of a random choice of as many items per task, taking the mean over them.
+        random_error: `task_error` of as many randomly chosen items per task, averaged.
     """
 
     width: float
@@ -57,16 +56,16 @@ def replay(
     widths: Sequence[float],
     *,
     rng: np.random.Generator,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> list[Replay]:
     """Replay the adaptive exam at several widths.
 
     Args:
         exam: The exam.
         profiles: Cards with results per item of it.
-        widths: Half-widths to leave a task at.
-        rng: Draws the random choice that is compared with.
-        progress: Called with (candidates done, in all).
+        widths: Half-widths at which a task is stopped.
+        rng: Draws the random items for comparison.
+        progress: Called with the candidates done and in all.
 
     Raises:
         DataError: Too few candidates have results per item.
@@ -78,8 +77,7 @@ def replay(
         bank = ItemBank.fit(exam, np.delete(answers, candidate, axis=0))
         for at, width in enumerate(widths):
             rows[at].append(_sit(exam, recorded, bank, width, rng))
-        if progress:
-            progress(candidate + 1, len(answers))
+        progress("Replaying", candidate + 1, len(answers))
     return [_summary(width, sat) for width, sat in zip(widths, rows, strict=True)]
 
 

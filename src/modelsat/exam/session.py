@@ -1,8 +1,8 @@
-"""An exam session: one candidate or several sit the same exam at the same time."""
+"""An exam session: one or more participants sit the same exam at the same time."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelsat.capability.aptitude import AptitudeTest
@@ -10,224 +10,146 @@ from modelsat.capability.card import card_name
 from modelsat.capability.run import ExamRun
 from modelsat.endpoints.client import EndpointClient
 from modelsat.errors import EndpointError, ModelSatError
-from modelsat.exam.adaptive import AdaptivePlan, ItemBank
-from modelsat.exam.budget import Budget, Prices
-from modelsat.exam.client import ExamClient, RetryPolicy
-from modelsat.exam.endpoint import Endpoint
-from modelsat.exam.grading import make_profile, make_run
+from modelsat.exam.budget import Budget
+from modelsat.exam.client import ExamClient
 from modelsat.exam.journal import Journal
-from modelsat.exam.plan import CirclePlan, FullPlan, Plan
-from modelsat.exam.prompts import Prompting
 from modelsat.exam.questions import Question
-from modelsat.exam.runner import Ending, Progress, Sitting
-from modelsat.types import Candidate, CapabilityProfile
-
-ADAPTIVE_WIDTH = 0.15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
-    """Who sits, and where they answer."""
-
-    candidate: Candidate
-    endpoint: Endpoint
+from modelsat.exam.results import make_profile, make_run
+from modelsat.exam.settings import ExamSettings, Participant, Planner
+from modelsat.exam.sitting import ExamOutcome, Sitting
+from modelsat.progress import Progress, no_progress
+from modelsat.types import CapabilityProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How the exam is sat; the same for every candidate.
+class ExamResult:
+    """Result of one participant's exam.
 
     Attributes:
-        prompting: How questions are put.
-        hard: Ids of items to ask in every rotation of their options (circle test).
-        bank: What is known of the items; with it the exam is adaptive.
-        width: Half-width of a task's 95% interval at which an adaptive exam leaves it.
-        concurrency: Questions under way at once, per candidate.
-        retries: How long an endpoint is waited for.
-        skip_refused: Count a question that the endpoint refuses as wrong, instead of ending.
-        date: ISO date, for the cards.
-    """
-
-    prompting: Prompting = field(default_factory=Prompting)
-    hard: frozenset[str] = frozenset()
-    bank: ItemBank | None = None
-    width: float = ADAPTIVE_WIDTH
-    concurrency: int = 16
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
-    skip_refused: bool = False
-    date: str = ""
-
-    def plan(self, questions: Sequence[Question]) -> Plan:
-        """What one candidate is asked."""
-        if self.bank is not None:
-            return AdaptivePlan(questions, self.bank, width=self.width)
-        return CirclePlan(questions, self.hard) if self.hard else FullPlan(questions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What came of one candidate's exam.
-
-    Attributes:
-        seat: Who sat.
-        journal: The file with every answer.
-        resumed: Answers that an earlier run had brought.
-        ending: How it ended; None where it ended with an error.
+        participant: The candidate and its endpoint.
+        journal: File with every answer.
+        resumed: Answers taken over from an earlier run.
+        outcome: How the exam ended; None after an error.
         error: Why it ended with an error, or empty.
-        profile: Its results; None after an error, a stop, or without any answer.
-        run: How it went; None where there is no profile.
+        profile: The candidate's results; None after an error, a stop, or without any answer.
+        run: Latency, tokens and money; None without a profile.
     """
 
-    seat: Seat
+    participant: Participant
     journal: Path
     resumed: int = 0
-    ending: Ending | None = None
+    outcome: ExamOutcome | None = None
     error: str = ""
     profile: CapabilityProfile | None = None
     run: ExamRun | None = None
 
 
 def journal_path(folder: Path, candidate: str) -> Path:
-    """Where a candidate's answers go: beside its card."""
+    """Path of a candidate's journal, beside its card."""
     return folder / f"{card_name(candidate).removesuffix('.json')}.journal.jsonl"
 
 
-async def hold_session(
-    seats: Sequence[Seat],
+async def run_session(
+    participants: Sequence[Participant],
     exam: AptitudeTest,
     questions: Sequence[Question],
-    rules: Rules,
+    settings: ExamSettings,
     *,
     folder: Path,
-    budget: Budget | None = None,
+    date: str = "",
+    max_cost: float | None = None,
     resume: bool = False,
     left_out: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     stop: asyncio.Event | None = None,
-) -> list[Result]:
-    """Let every candidate sit the exam. One that fails does not disturb the others.
+) -> list[ExamResult]:
+    """Run the exam for all participants. One that fails does not disturb the others.
 
     Args:
-        seats: Who sits.
+        participants: Candidates and their endpoints.
         exam: The blueprint.
-        questions: What may be asked of each.
-        rules: How.
-        folder: Where journals go.
-        budget: Limits for all of them together.
-        resume: Go on with journals that are there.
-        left_out: Questions that are not asked since their kind is not graded here; for the cards.
-        progress: Told how far each is.
+        questions: Questions that may be asked.
+        settings: How they are asked.
+        folder: Folder of the journals.
+        date: ISO date, for the cards.
+        max_cost: Money that all participants together may spend, earlier runs included; None for no limit.
+        resume: Continue journals that exist.
+        left_out: Number of questions that cannot be graded here, for the cards.
+        progress: Called with each candidate's answers so far and expected.
         stop: Set it to ask nothing more.
 
     Returns:
-        One result per seat, in order.
+        One result per participant, in order.
+
+    Raises:
+        DataError: The reference zoo of the settings does not show how hard the items are.
     """
-    shared = budget or Budget()
-    # All journals first: what earlier runs spent counts before anyone is asked.
-    opened: list[tuple[Seat, Sitting | str]] = []
-    for seat in seats:
-        try:
-            opened.append((seat, _sit_down(seat, exam, questions, rules, folder, resume=resume)))
-        except ModelSatError as error:
-            opened.append((seat, str(error)))
-    sittings = [sitting for _, sitting in opened if isinstance(sitting, Sitting)]
+    planner, budget = Planner.of(exam, settings), Budget(max_cost=max_cost, max_calls=settings.max_items)
+    # All journals first: what earlier runs spent counts before anything is asked.
+    opened = [_open(one, exam, questions, settings, planner, folder, resume=resume) for one in participants]
+    sittings = [sitting for sitting in opened if isinstance(sitting, Sitting)]
     try:
         for sitting in sittings:
-            sitting.recall(shared)
+            sitting.recall(budget)
         async with EndpointClient() as connections:
-            return list(
-                await asyncio.gather(
-                    *(
-                        _sit(
-                            seat,
-                            sitting,
-                            exam,
-                            rules,
-                            shared,
-                            left_out=left_out,
-                            progress=progress,
-                            stop=stop,
-                            connections=connections,
-                        )
-                        if isinstance(sitting, Sitting)
-                        else _failed(seat, journal_path(folder, seat.candidate.name), sitting)
-                        for seat, sitting in opened
-                    )
-                )
-            )
+
+            async def run(sitting: Sitting | ExamResult) -> ExamResult:
+                if isinstance(sitting, ExamResult):
+                    return sitting
+                client = ExamClient(sitting.participant.endpoint, connections, retries=settings.retries)
+                ended = sitting.run(client, budget, progress=progress, stop=stop)
+                return await _result(sitting, ended, exam, date=date, left_out=left_out)
+
+            return await asyncio.gather(*map(run, opened))
     finally:
         for sitting in sittings:
             sitting.journal.close()
 
 
-def _sit_down(
-    seat: Seat,
+def _open(
+    participant: Participant,
     exam: AptitudeTest,
     questions: Sequence[Question],
-    rules: Rules,
+    settings: ExamSettings,
+    planner: Planner,
     folder: Path,
     *,
     resume: bool,
-) -> Sitting:
+) -> Sitting | ExamResult:
+    endpoint = participant.endpoint
     header = {
-        "candidate": seat.candidate.name,
+        "candidate": participant.candidate.name,
         "exam": exam.name,
         "exam_hash": exam.hash,
-        "model": seat.endpoint.model,
-        "api": seat.endpoint.api,
-        "style": rules.prompting.style,
-        "max_tokens": rules.prompting.max_tokens,
-        "params": dict(seat.endpoint.params),
+        "model": endpoint.model,
+        "api": endpoint.api,
+        "style": settings.style,
+        "max_tokens": settings.prompts.max_tokens,
+        "params": dict(endpoint.params),
     }
-    return Sitting(
-        candidate=seat.candidate.name,
-        questions={question.item.id: question for question in questions},
-        plan=rules.plan(questions),
-        prompting=rules.prompting,
-        prices=Prices.of(seat.candidate),
-        journal=Journal(journal_path(folder, seat.candidate.name), header, resume=resume),
-        skip_refused=rules.skip_refused,
-    )
-
-
-async def _failed(seat: Seat, journal: Path, error: str) -> Result:
-    return Result(seat=seat, journal=journal, error=error)
-
-
-async def _sit(
-    seat: Seat,
-    sitting: Sitting,
-    exam: AptitudeTest,
-    rules: Rules,
-    budget: Budget,
-    *,
-    left_out: int,
-    progress: Progress | None,
-    stop: asyncio.Event | None,
-    connections: EndpointClient,
-) -> Result:
-    journal = sitting.journal.path
-    resumed = sitting.journal.resumed
-    client = ExamClient(seat.endpoint, connections, retries=rules.retries)
+    path = journal_path(folder, participant.candidate.name)
     try:
-        ending = await sitting.run(
-            client, budget, concurrency=rules.concurrency, progress=progress, stop=stop
-        )
-        if ending.reason == "stopped":
-            return Result(seat=seat, journal=journal, resumed=resumed, ending=ending)
-        if ending.reason and not sitting.grades:
-            raise EndpointError(f"{ending.reason} before any answer, so there is no card.")
-        estimates = sitting.plan.estimates() if isinstance(sitting.plan, AdaptivePlan) else None
-        profile = make_profile(sitting, exam, date=rules.date, hard=rules.hard, estimates=estimates)
+        journal = Journal(path, header, resume=resume)
     except ModelSatError as error:
-        return Result(seat=seat, journal=journal, resumed=resumed, error=str(error))
-    run = make_run(
-        sitting,
-        seat.endpoint,
-        concurrency=rules.concurrency,
-        circle=bool(rules.hard),
-        adaptive=None if rules.bank is None else rules.width,
-        left_out=left_out,
-        estimates=estimates,
+        return ExamResult(participant=participant, journal=path, error=str(error))
+    return Sitting(
+        participant=participant, questions=questions, settings=settings, planner=planner, journal=journal
     )
-    return Result(seat=seat, journal=journal, resumed=resumed, ending=ending, profile=profile, run=run)
+
+
+async def _result(
+    sitting: Sitting, ended: Awaitable[ExamOutcome], exam: AptitudeTest, *, date: str, left_out: int
+) -> ExamResult:
+    result = ExamResult(
+        participant=sitting.participant, journal=sitting.journal.path, resumed=sitting.journal.resumed
+    )
+    try:
+        outcome = await ended
+        if outcome.reason == "stopped":
+            return replace(result, outcome=outcome)
+        if outcome.reason and not sitting.grades:
+            raise EndpointError(f"{outcome.reason} before any answer, so there is no card.")
+        profile = make_profile(sitting, exam, date=date)
+    except ModelSatError as error:
+        return replace(result, error=str(error))
+    return replace(result, outcome=outcome, profile=profile, run=make_run(sitting, left_out=left_out))

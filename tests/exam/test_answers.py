@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.capability.aptitude import ExamItem
-from modelsat.exam.questions import Question
-from modelsat.exam.readers import (
+from modelsat.exam.answers import (
     READERS,
     grade_reply,
     read_letter,
@@ -15,6 +14,7 @@ from modelsat.exam.readers import (
     same_text,
     without_thoughts,
 )
+from modelsat.exam.questions import Question
 from modelsat.types import Instruction, InstructionKind
 from tests.exam.conftest import instructions
 

@@ -1,49 +1,37 @@
-"""From a journal to a capability card."""
+"""Results of a sitting: the capability profile and how the exam went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.capability.run import ExamRun, Interval, Spread
+from modelsat.capability.run import ExamRun, Spread
 from modelsat.errors import EndpointError
 from modelsat.exam.budget import estimated_tokens
-from modelsat.exam.endpoint import Endpoint
 from modelsat.exam.journal import Entry
-from modelsat.exam.plan import item_scores
-from modelsat.exam.runner import Sitting
+from modelsat.exam.plan import AdaptivePlan, Estimates, item_scores
+from modelsat.exam.sitting import Sitting
 from modelsat.types import CapabilityProfile, TaskResult
 
-# A task's accuracy with its interval, where it is estimated.
-Estimates = Mapping[str, tuple[float, Interval]]
 
-
-def make_profile(
-    sitting: Sitting,
-    exam: AptitudeTest,
-    *,
-    date: str,
-    hard: frozenset[str] = frozenset(),
-    estimates: Estimates | None = None,
-) -> CapabilityProfile:
-    """What the answers say: score per item, accuracy per task.
+def make_profile(sitting: Sitting, exam: AptitudeTest, *, date: str) -> CapabilityProfile:
+    """Score per item and accuracy per task.
 
     Args:
         sitting: With its answers.
         exam: The exam.
         date: ISO date.
-        hard: Ids of items that must be right in every rotation (circle test).
-        estimates: Accuracy of tasks of which some chosen items were asked (adaptive).
 
     Raises:
-        EndpointError: There is no answer to any question.
+        EndpointError: No question got an answer.
     """
-    scores = item_scores(list(sitting.questions.values()), sitting.grades, hard)
+    estimates = _estimates(sitting)
+    scores = item_scores(sitting.questions, sitting.grades, sitting.planner.hard)
     results = []
     for task in exam.tasks:
         items = tuple(scores.get(item.id) for item in task.items)
         sat = [score for score in items if score is not None]
         if sat:
-            estimate = (estimates or {}).get(task.name)
+            estimate = estimates.get(task.name)
             # A task that was asked in full needs no estimate.
             estimated = estimate is not None and len(sat) < len(items)
             accuracy = estimate[0] if estimate is not None and estimated else sum(sat) / len(sat)
@@ -63,7 +51,7 @@ def make_profile(
         raise EndpointError(f"no question got an answer, so there is no card{why}.")
     written = output_tokens(list(sitting.journal.entries.values()))
     return CapabilityProfile(
-        candidate=sitting.candidate,
+        candidate=sitting.participant.candidate.name,
         exam=exam.name,
         exam_hash=exam.hash,
         results=tuple(results),
@@ -73,17 +61,9 @@ def make_profile(
     )
 
 
-def make_run(
-    sitting: Sitting,
-    endpoint: Endpoint,
-    *,
-    concurrency: int,
-    circle: bool = False,
-    adaptive: float | None = None,
-    left_out: int = 0,
-    estimates: Estimates | None = None,
-) -> ExamRun:
+def make_run(sitting: Sitting, *, left_out: int = 0) -> ExamRun:
     """How the exam went: latency, tokens, money, what could not be read, and the settings."""
+    settings, endpoint = sitting.settings, sitting.participant.endpoint
     entries = [entry for entry in sitting.journal.entries.values() if not entry.refused]
     counted = [entry for entry in entries if entry.output_tokens is not None]
     written = output_tokens(entries)
@@ -97,12 +77,12 @@ def make_run(
         endpoint=endpoint.base_url,
         model=endpoint.model,
         api=endpoint.api,
-        style=sitting.prompting.style,
-        max_tokens=sitting.prompting.max_tokens,
+        style=settings.style,
+        max_tokens=settings.prompts.max_tokens,
         params=dict(endpoint.params),
-        concurrency=concurrency,
-        circle=circle,
-        adaptive=adaptive,
+        concurrency=settings.concurrency,
+        circle=bool(sitting.planner.hard),
+        adaptive=None if sitting.planner.bank is None else sitting.planner.width,
         answers=len(entries),
         unreadable=sum(not grade.parsed for grade in sitting.grades.values()),
         refused=len(sitting.journal.entries) - len(entries),
@@ -116,15 +96,20 @@ def make_run(
         tokens_per_second=round(median(speeds), 1) if speeds else None,
         cost=round(sitting.journal.cost, 6) if sitting.prices.known else None,
         intervals={
-            task: (round(low, 4), round(high, 4)) for task, (_, (low, high)) in (estimates or {}).items()
+            task: (round(low, 4), round(high, 4)) for task, (_, (low, high)) in _estimates(sitting).items()
         },
     )
 
 
 def output_tokens(entries: Sequence[Entry]) -> list[float]:
-    """Tokens of every answer: as counted, else estimated from its length."""
+    """Tokens of every answer: as counted by the endpoint, else estimated from its length."""
     return [
         float(estimated_tokens(entry.text) if entry.output_tokens is None else entry.output_tokens)
         for entry in entries
         if not entry.refused
     ]
+
+
+def _estimates(sitting: Sitting) -> Estimates:
+    """Accuracy of whole tasks from the items that adaptive testing chose."""
+    return sitting.plan.estimates() if isinstance(sitting.plan, AdaptivePlan) else {}

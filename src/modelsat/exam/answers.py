@@ -1,7 +1,7 @@
-"""Reading the answer out of a reply, and comparing it with the reference.
+"""Extracts the answer from a reply and compares it with the reference.
 
-One entry per kind of question in `READERS`. A reply in which no answer can be read counts as wrong, and is counted
-apart: it says as much about the model's obedience as about what it knows.
+One entry per kind of question in `READERS`. An unreadable reply counts as wrong and is counted separately: it tells as
+much about how well the model follows instructions as about its knowledge.
 """
 
 import re
@@ -15,8 +15,8 @@ from modelsat.types import InstructionKind
 
 _RELATIVE_TOLERANCE = 1e-4
 
-# An answer stands at the beginning or at the end of a reply, however long a candidate talks in between. Spaces are
-# counted in the patterns below: no reply may keep a reader busy.
+# An answer is at the beginning or at the end of a reply, however long it is. Repetitions in the patterns below are
+# bounded, so that no reply can cause excessive backtracking.
 _BEGINNING, _END = 2_000, 6_000
 _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
 
@@ -45,10 +45,10 @@ _STATED_TEXT = re.compile(r"answer\s{0,3}:[\s*]{0,6}(\S.*)", flags=re.IGNORECASE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """What a reply is worth.
+    """Grade of a reply.
 
     Attributes:
-        score: 1 where the answer is right, else 0.
+        score: 1 if the answer is right, else 0.
         parsed: Whether an answer could be read.
     """
 
@@ -58,10 +58,10 @@ class Grade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerReader:
-    """How answers of one kind are read and compared.
+    """Reads and compares answers of one kind.
 
     Attributes:
-        read: From (reply without its thoughts, options in the order asked) to the answer, or None.
+        read: From (reply without its reasoning, options in the order shown) to the answer, or None.
         same: Whether an answer equals the reference.
     """
 
@@ -70,7 +70,7 @@ class AnswerReader:
 
 
 def grade_reply(question: Question, rotation: int, reply: str) -> Grade:
-    """Grade a reply to a question that was asked with its options turned by `rotation` places."""
+    """Grade a reply to a question whose options were rotated by `rotation` places."""
     reader = READERS[question.instruction.kind]
     assert reader is not None, "questions that cannot be graded are not asked"
     answer = reader.read(without_thoughts(reply), question.choices(rotation))
@@ -80,7 +80,7 @@ def grade_reply(question: Question, rotation: int, reply: str) -> Grade:
 
 
 def without_thoughts(reply: str) -> str:
-    """The reply after the model's marked thoughts; empty where it was cut off in the middle of them.
+    """The reply after the model's marked reasoning; empty if it was cut off within it.
 
     Some servers strip the opening mark and leave the closing one. Of a very long reply, beginning and end are kept.
     """
@@ -92,10 +92,10 @@ def without_thoughts(reply: str) -> str:
 
 
 def read_letter(reply: str, choices: tuple[str, ...]) -> str | None:
-    r"""The letter of the option that a reply chooses.
+    r"""The letter of the chosen option.
 
-    In this order: the last one it states ("The answer is (C)", "Answer: C", `\boxed{C}`), a last or first line
-    that is only a letter, a letter at its beginning, an option in full, the one option it names at all.
+    In this order: the last one stated ("The answer is (C)", "Answer: C", `\boxed{C}`), a last or first line
+    that is only a letter, a letter at the beginning, an option in full, the only option named.
     """
     letters = tuple(chr(ord("A") + at) for at in range(len(choices)))
     for pattern in (_STATED, _BOXED_LETTER):
@@ -125,7 +125,7 @@ def _letter(match: re.Match[str]) -> str:
 
 
 def read_number(reply: str, choices: tuple[str, ...]) -> str | None:
-    """The number a reply ends up with: boxed, else stated after "answer", else its last one."""
+    """The number that a reply arrives at: boxed, else stated after "answer", else the last one."""
     boxed = _last_boxed(reply)
     if boxed is not None:
         return boxed
@@ -133,7 +133,7 @@ def read_number(reply: str, choices: tuple[str, ...]) -> str | None:
     for text in (*stated[-1:], reply):
         found = _numbers(text)
         if found:
-            # A sentence that states the answer states it first; a reply that does not, ends with it.
+            # A sentence that states the answer begins with it; any other reply ends with it.
             return found[0] if text is not reply else found[-1]
     return stated[-1].strip() if stated and stated[-1].strip() else None
 
@@ -146,7 +146,7 @@ def read_text(reply: str, choices: tuple[str, ...]) -> str | None:
 
 
 def same_number(answer: str, reference: str) -> bool:
-    """Whether two texts are one number, however written; texts that are no number must be equal."""
+    """Whether two texts are the same number, however written; texts that are not numbers must be equal."""
     first, second = _value(answer), _value(reference)
     if first is None or second is None:
         return _formula(answer) == _formula(reference)
@@ -154,7 +154,7 @@ def same_number(answer: str, reference: str) -> bool:
 
 
 def same_text(answer: str, reference: str) -> bool:
-    """Whether two texts are equal but for case, spacing and punctuation at their ends."""
+    """Whether two texts are equal except for case, spacing and punctuation at their ends."""
     return _plain(answer) == _plain(reference)
 
 
@@ -188,7 +188,7 @@ def _value(text: str) -> Fraction | None:
         return sign * Fraction(int(fraction[2].replace("−", "-")), bottom) if bottom else None
     plain = re.sub(r"\\[,!;% ]|[$€£,\s]", "", text.replace("−", "-")).rstrip(".%°")
     try:
-        # A short text only: 1e999999999 would fill the memory.
+        # Short texts only: 1e999999999 would exhaust memory.
         return Fraction(plain) if len(plain) <= 40 and not re.search(r"[eE][-+]?\d{4,}", plain) else None
     except (ValueError, ZeroDivisionError):
         return None
@@ -203,6 +203,6 @@ READERS: dict[InstructionKind, AnswerReader | None] = {
     "multiple_choice": AnswerReader(read=read_letter, same=str.__eq__),
     "numeric": AnswerReader(read=read_number, same=same_number),
     "open": AnswerReader(read=read_text, same=same_text),
-    # Whether code is right only its tests can say, and running a stranger's code is not this program's business.
+    # Only tests can grade code, and an exam does not run code that a model wrote.
     "code": None,
 }
