@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from modelsat.bench.arena import Arena, core_arena, source_arena
+from modelsat.bench.baselines import Effort, rivals
 from modelsat.bench.contenders import model_sat
 from modelsat.bench.heldout import HeldOut, hold_out
-from modelsat.bench.rivals import Effort, rivals
 from modelsat.bench.zoos import Contest
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.grading import exam_table, grade

@@ -23,7 +23,7 @@ from modelsat.errors import DataError
 from modelsat.records.outcomes import Outcomes
 from modelsat.records.splits import split_of
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.baselines import Level
+from modelsat.routing.scorer import Level
 from modelsat.types import CapabilityProfile, FloatArray, Outcome, ScoreMatrix, TaskResult
 from tests.bench.world import NAMES, SPLITS, SUBJECTS, TaskAccuracy
 from tests.profiles import profile

@@ -13,7 +13,7 @@ from modelsat.bench.gadgets import KNOWN, Search, gadgets_table, with_gadget
 from modelsat.bench.perturbations import PERTURBATIONS, with_typos
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.robustness import robustness_table
-from modelsat.routing.baselines import from_probabilities
+from modelsat.routing.scorer import from_probabilities
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 from tests.bench.world import PRICES, TaskAccuracy
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from modelsat.bench.baselines import Effort as RivalEffort
 from modelsat.bench.contests import Contests
 from modelsat.bench.effort import EFFORTS
 from modelsat.bench.gadgets import Search
 from modelsat.bench.results import COLUMNS, BenchmarkResult, Cell, Table
-from modelsat.bench.rivals import Effort as RivalEffort
 from modelsat.bench.scoring import CachedScorer
 from modelsat.bench.setup import Setup
 from modelsat.bench.suite import SECTIONS, run_suite
@@ -57,9 +57,9 @@ def quick() -> Iterator[None]:
             "modelsat.bench.suite.SECTIONS",
             tuple(section for section in SECTIONS if section.name != "ablation"),
         )
-        patch.setattr("modelsat.routing.learner_baselines._STEPS", 50)
+        patch.setattr("modelsat.bench.baselines.learners._STEPS", 50)
         patch.setattr("modelsat.bench.embedding_router._STEPS", 60)
-        patch.setattr("modelsat.bench.rivals.DECAYS", (2e-4,))
+        patch.setattr("modelsat.bench.baselines.DECAYS", (2e-4,))
         yield
 
 

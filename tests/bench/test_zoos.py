@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from modelsat.bench.arena import Arena
+from modelsat.bench.baselines import Effort, rivals
 from modelsat.bench.contenders import model_sat
 from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM
 from modelsat.bench.results import MEAN_ZOO, Table
-from modelsat.bench.rivals import Effort, rivals
 from modelsat.bench.zoos import Contest, choices_table, ranking_table, reliability_table, zoo_table
 from modelsat.records.store import OutcomeDirectory
 from tests.bench.world import TaskAccuracy, embed
@@ -128,8 +128,8 @@ def test_the_same_seed_gives_the_same_table(contest: Contest) -> None:
 def test_re_ranking_has_a_row_only_where_every_output_is_there(
     arena: Arena, directory: OutcomeDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelsat.routing.learner_baselines._STEPS", 10)
-    monkeypatch.setattr("modelsat.bench.rivals.DECAYS", (2e-4,))
+    monkeypatch.setattr("modelsat.bench.baselines.learners._STEPS", 10)
+    monkeypatch.setattr("modelsat.bench.baselines.DECAYS", (2e-4,))
     outputs = {
         (row.id, card.candidate): row.text
         for row in arena.held_out.table.instructions

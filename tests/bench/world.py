@@ -15,7 +15,7 @@ from modelsat.records.models import ModelFacts
 from modelsat.records.outcomes import Outcomes
 from modelsat.records.splits import Splits, split_of
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.baselines import from_probabilities
+from modelsat.routing.scorer import from_probabilities
 from modelsat.scoring.config import NetworkConfig
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, Outcome, ScoreMatrix
 

@@ -13,8 +13,7 @@ from benchmarks.student_plot import save_plot, student_curve
 from benchmarks.students import TEACHER, Student, main, measure_students
 from modelsat.bench.heldout import HeldOut
 from modelsat.errors import DataError
-from modelsat.routing.baselines import Level
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from tests.bench.world import TaskAccuracy
 
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.main import app
-from modelsat.routing.baselines import Level
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.router import Router
+from modelsat.routing.scorer import Level
 from modelsat.types import Candidate
 from tests.profiles import profile
 

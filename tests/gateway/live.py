@@ -16,7 +16,7 @@ from modelsat.gateway.records import Authenticator, Journal
 from modelsat.gateway.serving import listen, make_server
 from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
-from modelsat.routing.baselines import Level
+from modelsat.routing.scorer import Level
 from tests.gateway.parts import candidate, zoo
 from tests.gateway.scripted_upstream import ScriptedUpstream
 

@@ -19,8 +19,7 @@ from modelsat.gateway.memory import MemoryJournal, OpenDoor
 from modelsat.gateway.records import Authenticator, DecisionRecord, UsageRecord
 from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
-from modelsat.routing.baselines import Level
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import Candidate
 from tests.profiles import profile
 

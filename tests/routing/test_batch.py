@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
-from modelsat.routing.baselines import Level
 from modelsat.routing.batch import route_file
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.router import Router
+from modelsat.routing.scorer import Level
 from modelsat.types import Candidate, CapabilityProfile, Instruction, ScoreMatrix
 from tests.profiles import profile
 

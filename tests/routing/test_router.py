@@ -7,9 +7,9 @@ import pytest
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError, PolicyError
-from modelsat.routing.baselines import Level
 from modelsat.routing.reasons import NO_ONE_FITS, NONE_SIMILAR, NOT_ENGLISH
 from modelsat.routing.router import Router
+from modelsat.routing.scorer import Level
 from modelsat.types import Candidate, CapabilityProfile, Instruction, ScoreMatrix
 from tests.evidence import KnownEvidence, known_parts, scores_of
 from tests.profiles import profile

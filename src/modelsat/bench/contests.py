@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from modelsat.bench.arena import Arena, core_arena, source_arena
+from modelsat.bench.baselines import rivals
 from modelsat.bench.contenders import model_sat
 from modelsat.bench.effort import Effort
 from modelsat.bench.embedding_router import EmbeddingRouter
 from modelsat.bench.heldout import Part
 from modelsat.bench.methods import MODEL_SAT, Method
 from modelsat.bench.results import Split
-from modelsat.bench.rivals import rivals
 from modelsat.bench.scoring import CachedScorer
 from modelsat.bench.setup import ItemsKnown, Setup
 from modelsat.bench.stream import cutoff_of

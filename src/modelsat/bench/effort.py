@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from modelsat.bench.baselines import Effort as RivalEffort
 from modelsat.bench.gadgets import Search
 from modelsat.bench.results import Suite
-from modelsat.bench.rivals import Effort as RivalEffort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

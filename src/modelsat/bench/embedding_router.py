@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelsat.bench.arena import Arena
+from modelsat.bench.baselines.by_name import Embed
 from modelsat.errors import DataError
 from modelsat.network.attention import CardTensors, ExamAttention
-from modelsat.routing.baselines import Embed
 from modelsat.routing.scorer import score_matrix
 from modelsat.scoring.config import TEXT_SCALE, AttentionConfig
 from modelsat.scoring.numeric_encoder import CardBatch, encode_profiles, measure_exam

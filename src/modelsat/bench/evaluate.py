@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.bench import metrics
+from modelsat.bench.baselines.by_name import BestSingle, Embed
+from modelsat.bench.baselines.learners import CandidateRegressions
+from modelsat.bench.baselines.neighbours import (
+    Clusters,
+    ExamNeighbours,
+    NearestNeighbours,
+)
 from modelsat.bench.choosing import best_single, choose_in_zoos, gains_over_best_single, select
 from modelsat.bench.heldout import HeldOut
 from modelsat.bench.report import Choice, MeanGain, Quality, RouterReport
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.routing.baselines import BestSingle, Embed, Level, Random
-from modelsat.routing.embedding_baselines import (
-    Clusters,
-    ExamNeighbours,
-    LogisticRegression,
-    NearestNeighbours,
-)
 from modelsat.routing.policy import RoutingPolicy, rank
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from modelsat.statistics import PairedBootstrap
 from modelsat.types import Instruction, ScoreMatrix, column_index
 
@@ -41,12 +41,12 @@ def baselines(
         seed: Of random choices and k-means.
     """
     tuning = held_out.tuning
-    fitted: list[Scorer] = [Random(seed), Level()]
+    fitted: list[Scorer] = [Level()]
     if len(tuning):
         # Tuning texts are embedded once; every baseline then finds them in the cache.
         fitted.append(BestSingle(tuning))
         fitted += [NearestNeighbours(tuning, embed, k=k) for k in NEIGHBOUR_COUNTS]
-        fitted += [Clusters(tuning, embed, seed=seed), LogisticRegression(tuning, embed)]
+        fitted += [Clusters(tuning, embed, seed=seed), CandidateRegressions(tuning, embed)]
     ids = {instruction.id for instruction in instructions}
     if all(item.id in ids for item in exam.items):
         fitted.append(ExamNeighbours(exam, instructions, embed))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modelsat.bench.baselines.by_name import Embed
 from modelsat.bench.cache import CachedEmbed, Progress, RowCache, digest, folder_digest
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.scoring import CachedScorer
@@ -19,7 +20,6 @@ from modelsat.records.models import ModelFacts, read_models
 from modelsat.records.outputs import read_outputs
 from modelsat.records.splits import Splits, read_splits
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.baselines import Embed
 from modelsat.routing.load import load_tuned
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder

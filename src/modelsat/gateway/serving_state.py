@@ -10,10 +10,9 @@ from modelsat.endpoints.keys import ApiKeys
 from modelsat.errors import DataError
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
-from modelsat.routing.baselines import Level
 from modelsat.routing.router import Router
 from modelsat.routing.score_cache import ScoreCache
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 
 

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
+
+# The most certain that a scorer of bare probabilities may be: keeps log-odds finite.
+LEAST_PROBABILITY = 1e-3
 
 
 class Scorer(Protocol):
@@ -58,6 +64,34 @@ def score_matrix(
         candidates=tuple(profile.candidate for profile in profiles),
         logits=logits,
         probabilities=probabilities,
+    )
+
+
+class Level:
+    """The exam's mean accuracy, whatever the instruction: routing without reading."""
+
+    name = "exam level"
+
+    def score(
+        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
+    ) -> ScoreMatrix:
+        """Give every instruction the candidates' levels."""
+        levels = np.array([profile.level for profile in profiles])
+        return from_probabilities(instructions, profiles, np.tile(levels, (len(instructions), 1)))
+
+
+def from_probabilities(
+    instructions: Sequence[Instruction],
+    profiles: Sequence[CapabilityProfile],
+    probabilities: NDArray[np.floating],
+) -> ScoreMatrix:
+    """Scores from probabilities, [instruction, candidate]; log-odds stand in for logits."""
+    bounded = np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return score_matrix(
+        instructions,
+        profiles,
+        logits=np.log(bounded / (1 - bounded)).astype(np.float32),
+        probabilities=bounded.astype(np.float32),
     )
 
 

@@ -13,21 +13,26 @@ import numpy as np
 
 from modelsat.bench import metrics
 from modelsat.bench.arena import Arena
+from modelsat.bench.baselines.by_name import BestSingle, BestSinglePerGroup, Embed
+from modelsat.bench.baselines.factorisation import MatrixFactorisation
+from modelsat.bench.baselines.learners import (
+    LEARNERS,
+    CandidateLearner,
+    CandidateRegressions,
+    CardLearner,
+    Learner,
+)
+from modelsat.bench.baselines.neighbours import (
+    Clusters,
+    ExamNeighbours,
+    NearestNeighbours,
+)
+from modelsat.bench.baselines.rerank import Rerank, embedding_relevance
 from modelsat.bench.cache import Progress
 from modelsat.bench.choosing import choose_in
 from modelsat.bench.methods import ORACLE, RANDOM, Method
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import BestSingle, BestSinglePerGroup, Embed, Level
-from modelsat.routing.embedding_baselines import (
-    Clusters,
-    ExamNeighbours,
-    LogisticRegression,
-    NearestNeighbours,
-)
-from modelsat.routing.factorisation import MatrixFactorisation
-from modelsat.routing.learner_baselines import LEARNERS, CandidateLearner, CardLearner, Learner
-from modelsat.routing.rerank import Rerank, embedding_relevance
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import Instruction
 
 NEIGHBOURS = (20, 50, 100, 200, 400)
@@ -118,10 +123,10 @@ def _by_name(arena: Arena, embed: Embed, effort: Effort, seed: int) -> dict[str,
 
     def regression() -> tuple[Scorer, str]:
         c = _best_setting(
-            arena, REGULARISATIONS, lambda table, c: LogisticRegression(table, embed, regularisation=c)
+            arena, REGULARISATIONS, lambda table, c: CandidateRegressions(table, embed, regularisation=c)
         )
         return (
-            LogisticRegression(learning, embed, regularisation=c),
+            CandidateRegressions(learning, embed, regularisation=c),
             f"One per candidate on sentence embeddings; C = {c:g} {_CHOSEN}.",
         )
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from modelsat.bench.baselines.rerank import Rerank, embedding_relevance
 from modelsat.errors import DataError
 from modelsat.records.outputs import read_outputs
-from modelsat.routing.rerank import Rerank, embedding_relevance
 from modelsat.types import FloatArray, Instruction
-from tests.routing.small_world import PROFILES, embed
+from tests.bench.baselines.small_world import PROFILES, embed
 
 ROWS = [Instruction(id="a", text="law 1"), Instruction(id="b", text="maths 2")]
 OUTPUTS = {

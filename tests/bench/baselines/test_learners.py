@@ -3,15 +3,24 @@
 import numpy as np
 import pytest
 
+from modelsat.bench.baselines.by_name import BestSinglePerGroup
+from modelsat.bench.baselines.factorisation import MatrixFactorisation
+from modelsat.bench.baselines.learners import CandidateLearner, CardLearner, Learner
 from modelsat.errors import DataError
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import BestSinglePerGroup
-from modelsat.routing.factorisation import MatrixFactorisation
-from modelsat.routing.learner_baselines import CandidateLearner, CardLearner, Learner
 from modelsat.routing.scorer import Scorer
 from modelsat.types import Instruction
+from tests.bench.baselines.small_world import (
+    CANDIDATES,
+    GOOD_AT,
+    PROFILES,
+    SUBJECTS,
+    TEST,
+    TUNING,
+    embed,
+    table_of,
+)
 from tests.profiles import profile
-from tests.routing.small_world import CANDIDATES, GOOD_AT, PROFILES, SUBJECTS, TEST, TUNING, embed, table_of
 
 MANY = table_of(range(100))
 # A card says what a candidate is good at; a fourth candidate was never learnt from.

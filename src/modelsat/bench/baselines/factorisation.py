@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from modelsat.bench.baselines.by_name import ByName, Embed, candidate_means, texts_of
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import Embed, candidate_means, fitted_columns, from_probabilities
-from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
+from modelsat.types import Instruction
 
 _BETAS = (0.9, 0.999)
 
 
-class MatrixFactorisation:
+class MatrixFactorisation(ByName):
     """Logit of a pair = <projected instruction, candidate's embedding> + difficulty + the candidate's offset.
 
-    A candidate's embedding is learnt from its outcomes, so that only candidates with tuning outcomes are served.
+    A candidate's embedding is learned from its outcomes, so only candidates with tuning outcomes are served.
 
     Args:
-        table: Tuning outcomes of all candidates to be routed to; a score from 0.5 on counts as solved.
+        table: Tuning outcomes of all candidates to be routed to; a score of 0.5 or more counts as solved.
         embed: Texts to unit vectors.
         rank: Width of a candidate's embedding.
         decay: Weight of the squared parameters beside the mean log loss.
@@ -26,8 +26,6 @@ class MatrixFactorisation:
         rate: Its learning rate.
         seed: Of the first values.
     """
-
-    name = "matrix factorisation"
 
     def __init__(
         self,
@@ -40,9 +38,9 @@ class MatrixFactorisation:
         rate: float = 0.02,
         seed: int = 0,
     ) -> None:
-        self.candidates = table.candidates
+        super().__init__("matrix factorisation", table)
         self._embed = embed
-        vectors = embed([row.text for row in table.instructions]).astype(np.float64)
+        vectors = embed(texts_of(table.instructions)).astype(np.float64)
         self._center = vectors.mean(0)
         rng = np.random.default_rng(seed)
         means = np.clip(candidate_means(table), 0.01, 0.99)
@@ -57,14 +55,10 @@ class MatrixFactorisation:
         solved = np.where(known, table.scores >= 0.5, 0.0)
         self._fit(vectors - self._center, solved, known, decay=decay, steps=steps, rate=rate)
 
-    def score(
-        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
-    ) -> ScoreMatrix:
+    def predict(self, instructions: Sequence[Instruction]) -> NDArray[np.floating]:
         """Multiply instructions by candidates."""
-        columns = fitted_columns(self.name, self.candidates, profiles)
-        vectors = self._embed([row.text for row in instructions]) - self._center
-        logits = self._logits(vectors)[:, columns]
-        return from_probabilities(instructions, profiles, 1 / (1 + np.exp(-logits)))
+        logits = self._logits(self._embed(texts_of(instructions)) - self._center)
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
 
     def _logits(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         projection, candidates, difficulty, offsets = self._parameters

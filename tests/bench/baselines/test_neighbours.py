@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 
+from modelsat.bench.baselines.by_name import BestSingle
+from modelsat.bench.baselines.learners import CandidateRegressions
+from modelsat.bench.baselines.neighbours import (
+    Clusters,
+    ExamNeighbours,
+    NearestNeighbours,
+)
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.capability.grading import grade
 from modelsat.errors import DataError
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import BestSingle, Level, Random
-from modelsat.routing.embedding_baselines import (
-    Clusters,
-    ExamNeighbours,
-    LogisticRegression,
-    NearestNeighbours,
-)
-from modelsat.routing.scorer import Scorer
+from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import CapabilityProfile
+from tests.bench.baselines.small_world import CANDIDATES, GOOD_AT, PROFILES, SUBJECTS, TEST, TUNING, embed
 from tests.profiles import profile
-from tests.routing.small_world import CANDIDATES, GOOD_AT, PROFILES, SUBJECTS, TEST, TUNING, embed
 
 FITTED: dict[str, Scorer] = {
     "neighbours": NearestNeighbours(TUNING, embed, k=10),
     "clusters": Clusters(TUNING, embed, k=3),
-    "logistic": LogisticRegression(TUNING, embed),
+    "logistic": CandidateRegressions(TUNING, embed),
 }
 
 
@@ -69,7 +69,7 @@ def test_fitted_baselines_refuse_a_candidate_they_do_not_know(scorer: Scorer) ->
 
 
 @pytest.mark.parametrize(
-    "scorer", [*FITTED.values(), BestSingle(TUNING), Level(), Random()], ids=lambda scorer: scorer.name
+    "scorer", [*FITTED.values(), BestSingle(TUNING), Level()], ids=lambda scorer: scorer.name
 )
 def test_order_and_company_do_not_change_a_score(scorer: Scorer) -> None:
     whole = scorer.score(TEST.instructions, PROFILES)

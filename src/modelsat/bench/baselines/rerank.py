@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from modelsat.bench.baselines.by_name import Embed
 from modelsat.errors import DataError
-from modelsat.routing.baselines import Embed
 from modelsat.routing.scorer import score_matrix
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 

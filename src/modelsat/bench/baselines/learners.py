@@ -10,9 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from modelsat.bench.baselines.by_name import ByName, Embed, candidate_means, fitted_columns, texts_of
 from modelsat.records.table import OutcomeTable
-from modelsat.routing.baselines import Embed, candidate_means, fitted_columns, from_probabilities
+from modelsat.routing.scorer import from_probabilities
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
 
 Learner = Literal["logistic regression", "MLP", "random forest"]
@@ -25,11 +32,45 @@ _SOLVED = 0.5
 _STEPS = 1_100
 
 
-class CandidateLearner:
+class CandidateRegressions(ByName):
+    """One logistic regression per candidate on embeddings.
+
+    Args:
+        table: Tuning outcomes of all candidates to be routed to; a score of 0.5 or more counts as solved.
+        embed: Texts to unit vectors.
+        regularisation: scikit-learn's C.
+    """
+
+    def __init__(self, table: OutcomeTable, embed: Embed, *, regularisation: float = 1.0) -> None:
+        super().__init__("logistic regression", table)
+        self._embed = embed
+        vectors = embed(texts_of(table.instructions))
+        weights, offsets = [], []
+        for column in range(len(table.candidates)):
+            known = ~np.isnan(table.scores[:, column])
+            solved = table.scores[known, column] >= _SOLVED
+            share = float(solved.mean())
+            if 0.0 < share < 1.0:
+                model = LogisticRegression(C=regularisation, max_iter=1_000).fit(vectors[known], solved)
+                weights.append(model.coef_[0])
+                offsets.append(float(model.intercept_[0]))
+            else:
+                # A candidate that solves all, or nothing, has no boundary to learn.
+                weights.append(np.zeros(vectors.shape[1]))
+                offsets.append(20.0 if share else -20.0)
+        self._weights, self._offsets = np.stack(weights), np.array(offsets)
+
+    def predict(self, instructions: Sequence[Instruction]) -> NDArray[np.floating]:
+        """Apply each candidate's regression."""
+        logits = self._embed(texts_of(instructions)) @ self._weights.T + self._offsets
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
+
+
+class CandidateLearner(ByName):
     """A learner with one output per candidate on the embedding alone.
 
     Args:
-        learner: Which; for a logistic regression see `embedding_baselines.LogisticRegression`.
+        learner: Which one; for logistic regression see `CandidateRegressions`.
         table: Tuning outcomes of all candidates to be routed to. Where one has none, its mean stands in.
         embed: Texts to unit vectors.
         seed: Of the fit.
@@ -45,10 +86,9 @@ class CandidateLearner:
         seed: int = 0,
         trees: int = 100,
     ) -> None:
-        self.name = learner
-        self.candidates = table.candidates
+        super().__init__(learner, table)
         self._embed = embed
-        vectors = embed([row.text for row in table.instructions])
+        vectors = embed(texts_of(table.instructions))
         scores = np.where(np.isnan(table.scores), candidate_means(table), table.scores)
         self._model: Any
         if learner == "MLP":
@@ -56,28 +96,22 @@ class CandidateLearner:
                 _candidate_mlp(len(vectors), seed=seed), vectors, (scores >= _SOLVED).astype(np.int64)
             )
         else:
-            from sklearn.ensemble import RandomForestRegressor
-
             self._model = RandomForestRegressor(
                 n_estimators=trees, min_samples_leaf=20, max_features="sqrt", random_state=seed
             ).fit(vectors, scores)
 
-    def score(
-        self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
-    ) -> ScoreMatrix:
-        """Ask the learner about each candidate."""
-        columns = fitted_columns(self.name, self.candidates, profiles)
-        vectors = self._embed([row.text for row in instructions])
+    def predict(self, instructions: Sequence[Instruction]) -> NDArray[np.floating]:
+        """Apply the learner."""
         predict = self._model.predict_proba if self.name == "MLP" else self._model.predict
-        return from_probabilities(instructions, profiles, predict(vectors)[:, columns])
+        return np.asarray(predict(self._embed(texts_of(instructions))))
 
 
 class CardLearner:
     """One learner on instruction and card together.
 
     Args:
-        learner: Which.
-        table: Tuning outcomes of the candidates that may be learnt from.
+        learner: Which one.
+        table: Tuning outcomes of the candidates to learn from.
         profiles: Their cards.
         embed: Texts to unit vectors.
         pairs: Learn from so many pairs of instruction and candidate, drawn at random.
@@ -103,7 +137,7 @@ class CardLearner:
         rows, members = np.nonzero(~np.isnan(table.scores[:, columns]))
         kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:pairs])
         rows, members = rows[kept], members[kept]
-        vectors, cards = embed([row.text for row in table.instructions]), self._cards(profiles)
+        vectors, cards = embed(texts_of(table.instructions)), self._cards(profiles)
         features = np.concatenate([vectors[rows], cards[members]], axis=1)
         solved = (table.scores[rows, columns[members]] >= _SOLVED).astype(np.int64)
         self._model = _quiet_fit(_pair_model(learner, seed=seed, trees=trees), features, solved)
@@ -111,8 +145,8 @@ class CardLearner:
     def score(
         self, instructions: Sequence[Instruction], profiles: Sequence[CapabilityProfile]
     ) -> ScoreMatrix:
-        """Ask the learner about each pair."""
-        vectors, cards = self._embed([row.text for row in instructions]), self._cards(profiles)
+        """Apply the learner to each pair."""
+        vectors, cards = self._embed(texts_of(instructions)), self._cards(profiles)
         at_solved = list(self._model.classes_).index(1) if 1 in self._model.classes_ else None
         probabilities = np.zeros((len(vectors), len(cards)))
         for column, card in enumerate(cards):
@@ -136,8 +170,6 @@ class CardLearner:
 
 
 def _candidate_mlp(rows: int, *, seed: int) -> Any:  # noqa: ANN401 - scikit-learn has no types
-    from sklearn.neural_network import MLPClassifier
-
     batch = min(200, rows)
     return MLPClassifier(
         hidden_layer_sizes=(64,),
@@ -150,11 +182,9 @@ def _candidate_mlp(rows: int, *, seed: int) -> Any:  # noqa: ANN401 - scikit-lea
 
 
 def _pair_mlp(seed: int) -> Any:  # noqa: ANN401
-    from sklearn.neural_network import MLPClassifier
-
     return MLPClassifier(
         hidden_layer_sizes=(64,),
-        # There are few cards: unless held back, a network learns them by heart.
+        # There are few cards: unless held back, a network memorises them.
         alpha=3.0,
         early_stopping=True,
         learning_rate_init=5e-4,
@@ -165,11 +195,6 @@ def _pair_mlp(seed: int) -> Any:  # noqa: ANN401
 
 
 def _pair_model(learner: Learner, *, seed: int, trees: int) -> Any:  # noqa: ANN401
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     if learner == "random forest":
         return RandomForestClassifier(
             n_estimators=trees, min_samples_leaf=20, max_features="sqrt", random_state=seed
@@ -179,9 +204,7 @@ def _pair_model(learner: Learner, *, seed: int, trees: int) -> Any:  # noqa: ANN
 
 
 def _quiet_fit(model: Any, features: FloatArray, targets: NDArray[np.int64]) -> Any:  # noqa: ANN401
-    from sklearn.exceptions import ConvergenceWarning
-
     with warnings.catch_warnings():
-        # The number of passes is part of the method: one that was still improving is no fault.
+        # The number of passes is part of the method: one that was still improving is not an error.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(features, targets)
