@@ -42,4 +42,4 @@ def test_an_exam_of_our_own_decides_where_it_speaks() -> None:
     assert first[2] == "Meta-Llama-3.1-70B-Instruct"
     # What was asked is matched with the task that it is about.
     assert "shop-sql: our schema" in requests[0].splitlines()[2]
-    assert "physics" in requests[2].splitlines()[2]
+    assert "shop-sql" not in requests[2]
