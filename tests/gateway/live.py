@@ -1,24 +1,23 @@
 """A gateway on a real socket, with scripted endpoints on others."""
 
-import asyncio
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from modelsat.endpoints.client import EndpointClient
 from modelsat.gateway.gateway import Gateway
-from modelsat.gateway.memory import MemoryJournal, OpenDoor
 from modelsat.gateway.records import Authenticator, Journal
 from modelsat.gateway.serving import listen, make_server
 from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.scorer import Level
+from modelsat.testing import FakeEndpoint
+from tests.gateway.memory import MemoryJournal, OpenDoor
 from tests.gateway.parts import candidate, zoo
-from tests.gateway.scripted_upstream import ScriptedUpstream
 
 NAMES = ("strong", "middle", "weak")
 
@@ -29,13 +28,13 @@ class Live:
 
     url: str
     gateway: Gateway
-    endpoints: dict[str, ScriptedUpstream]
+    endpoints: dict[str, FakeEndpoint]
     journal: MemoryJournal
 
 
 @contextmanager
 def served(
-    endpoints: dict[str, ScriptedUpstream] | None = None,
+    endpoints: dict[str, FakeEndpoint] | None = None,
     *,
     journal: Journal | None = None,
     authenticator: Authenticator | None = None,
@@ -43,10 +42,12 @@ def served(
 ) -> Iterator[Live]:
     """Serve on loopback in a thread, and each endpoint in another one."""
     chosen = GatewaySettings.model_validate({"port": 0} | settings)
-    scripted = {name: ScriptedUpstream() for name in NAMES} | (endpoints or {})
+    scripted = {name: FakeEndpoint() for name in NAMES} | (endpoints or {})
     kept = MemoryJournal(limit=100_000)
-    with endpoints_running(scripted) as urls:
-        members = zoo(*(candidate(name, endpoint=urls[name]) for name in NAMES))
+    with ExitStack() as stack:
+        for endpoint in scripted.values():
+            stack.enter_context(endpoint)
+        members = zoo(*(candidate(name, endpoint=scripted[name].url) for name in NAMES))
         gateway = Gateway(
             settings=chosen,
             state=make_serving_state(members, chosen, {}),
@@ -68,34 +69,6 @@ def served(
             thread.join(30)
             listener.close()
         assert not thread.is_alive()
-
-
-@contextmanager
-def endpoints_running(endpoints: dict[str, ScriptedUpstream]) -> Iterator[dict[str, str]]:
-    """Run endpoints in a thread; gives their base URLs by name."""
-    urls: dict[str, str] = {}
-    started, stop = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def run() -> None:
-        async with AsyncExitStack() as stack:
-            for name, endpoint in endpoints.items():
-                urls[name] = await stack.enter_async_context(endpoint.running())
-            started.set()
-            await stop.wait()
-
-    def work() -> None:
-        loop.run_until_complete(run())
-        loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    started.wait(10)
-    try:
-        yield urls
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
 
 
 def context(url: str, raw: bytes, *, timeout_s: float = 10) -> bytes:

@@ -15,12 +15,12 @@ from modelsat.endpoints.answers import retry_after_s
 from modelsat.endpoints.client import EndpointClient
 from modelsat.gateway.app import create_app
 from modelsat.gateway.gateway import Gateway
-from modelsat.gateway.memory import MemoryJournal, OpenDoor
 from modelsat.gateway.records import Authenticator, DecisionRecord, UsageRecord
 from modelsat.gateway.serving_state import make_serving_state
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import Candidate
+from tests.gateway.memory import MemoryJournal, OpenDoor
 from tests.profiles import profile
 
 Headers = list[tuple[bytes, bytes]]

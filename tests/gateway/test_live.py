@@ -5,18 +5,20 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
 from modelsat.gateway.records import DecisionRecord, UsageRecord
+from modelsat.testing import FAULTS, Answer, FakeEndpoint, completion
 from tests.gateway.live import Live, context, request, served
 from tests.gateway.parts import chat
-from tests.gateway.scripted_upstream import WORDS, Fault, ScriptedUpstream, completion
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
+WORDS = Answer().words
 ANSWER = "".join(WORDS)
 MESSAGES = [{"role": "user", "content": "Is this lawful?"}]
 TOOLS = [
@@ -47,7 +49,7 @@ def test_the_official_client_notices_nothing(live: Live) -> None:
         assert legacy.choices[0].text == ANSWER
         assert [model.id for model in sdk.models.list()] == ["auto", "strong", "middle", "weak"]
         assert sdk.models.retrieve("middle").id == "middle"
-    assert live.endpoints["strong"].last_headers.get("authorization") is None
+    assert live.endpoints["strong"].requests[-1].headers.get("authorization") is None
 
 
 def test_the_official_client_streams(live: Live) -> None:
@@ -76,7 +78,7 @@ def test_the_official_client_calls_tools(live: Live) -> None:
         ]
         again = sdk.chat.completions.create(model="auto", messages=turns)
     assert again.choices[0].message.content == ANSWER
-    sent = json.loads(live.endpoints["strong"].last_body)
+    sent = json.loads(live.endpoints["strong"].requests[-1].body)
     assert sent["messages"][2] == turns[2]
 
 
@@ -114,8 +116,8 @@ def test_the_official_client_understands_errors(live: Live) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", ["hang", "reset", "garbage", "429", "500"])
-def test_a_misbehaving_endpoint_is_passed_over(fault: Fault, stream: bool) -> None:
-    endpoint = ScriptedUpstream(script=lambda body: fault, retry_after_s=1)
+def test_a_misbehaving_endpoint_is_passed_over(fault: str, stream: bool) -> None:
+    endpoint = FakeEndpoint(replace(FAULTS[fault], headers={"retry-after": "1"}))
     with served({"strong": endpoint}, first_byte_timeout_s=0.3) as live, client(live) as sdk:
         if stream:
             events = sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
@@ -130,8 +132,8 @@ def test_a_misbehaving_endpoint_is_passed_over(fault: Fault, stream: bool) -> No
 
 @pytest.mark.parametrize("fault", ["drip", "malformed", "gzip"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_odd_answers_are_relayed_as_they_are(fault: Fault, stream: bool) -> None:
-    endpoint = ScriptedUpstream(script=lambda body: fault)
+def test_odd_answers_are_relayed_as_they_are(fault: str, stream: bool) -> None:
+    endpoint = FakeEndpoint(FAULTS[fault])
     body = json.dumps(chat(model="strong", stream=stream)).encode()
     with served({"strong": endpoint}) as live:
         relayed = context(live.url, request(body, "accept-encoding: gzip"))
@@ -141,7 +143,7 @@ def test_odd_answers_are_relayed_as_they_are(fault: Fault, stream: bool) -> None
 
 
 def test_gzip_is_counted_and_read_by_the_official_client() -> None:
-    endpoint = ScriptedUpstream(script=lambda body: "gzip")
+    endpoint = FakeEndpoint(FAULTS["gzip"])
     with served({"strong": endpoint}) as live, client(live) as sdk:
         answer = sdk.chat.completions.create(model="auto", messages=MESSAGES)
         events = sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
@@ -152,7 +154,7 @@ def test_gzip_is_counted_and_read_by_the_official_client() -> None:
 
 
 def test_a_stream_that_is_reset_raises_in_the_official_client() -> None:
-    endpoint = ScriptedUpstream(script=lambda body: "reset-in-answer")
+    endpoint = FakeEndpoint(FAULTS["reset-in-answer"])
     with served({"strong": endpoint}) as live, client(live) as sdk:
         events = sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
         seen = []
@@ -166,7 +168,7 @@ def test_a_stream_that_is_reset_raises_in_the_official_client() -> None:
 
 
 def test_events_arrive_one_by_one() -> None:
-    endpoint = ScriptedUpstream(event_s=0.15)
+    endpoint = FakeEndpoint(Answer(event_s=0.15))
     with served({"strong": endpoint}) as live, client(live) as sdk:
         events = sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
         times = [time.monotonic() for event in events if event.choices[0].delta.content]
@@ -175,22 +177,22 @@ def test_events_arrive_one_by_one() -> None:
 
 
 def test_a_client_that_leaves_cancels_the_call_upstream() -> None:
-    endpoint = ScriptedUpstream(event_s=0.05, words=WORDS * 100)
+    endpoint = FakeEndpoint(Answer(100 * f"{ANSWER} ", event_s=0.05))
     with served({"strong": endpoint}) as live:
         with client(live) as sdk:
             events = sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
             next(iter(events))
             events.close()
         until = time.monotonic() + 5
-        while endpoint.left == 0 and time.monotonic() < until:
+        while endpoint.disconnects == 0 and time.monotonic() < until:
             time.sleep(0.02)
-    assert endpoint.left == 1
+    assert endpoint.disconnects == 1
     (usage,) = [record for record in live.journal.records if isinstance(record, UsageRecord)]
     assert usage.status == 499
 
 
 def test_a_running_answer_ends_before_the_server_does() -> None:
-    endpoint = ScriptedUpstream(event_s=0.1)
+    endpoint = FakeEndpoint(Answer(event_s=0.1))
     with served({"strong": endpoint}) as live:
         sdk = client(live)
         events = iter(sdk.chat.completions.create(model="auto", messages=MESSAGES, stream=True))
@@ -204,9 +206,9 @@ def test_a_running_answer_ends_before_the_server_does() -> None:
 def test_bytes_on_the_wire_are_the_endpoints_own(live: Live) -> None:
     body = b'{"model":\t"auto", "messages":[{"role":"user","content":"\\u00e9"}],\n "seed":1e0}'
     relayed = context(live.url, request(body))
-    sent = live.endpoints["strong"].last_body
-    assert sent == body.replace(b'"auto"', b'"strong"')
-    assert _body(relayed) == json.dumps(completion(json.loads(sent), WORDS)).encode()
+    sent = live.endpoints["strong"].requests[-1]
+    assert sent.body == body.replace(b'"auto"', b'"strong"')
+    assert _body(relayed) == json.dumps(completion(sent)).encode()
 
 
 @pytest.mark.parametrize(

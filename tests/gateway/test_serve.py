@@ -22,9 +22,8 @@ import openai
 import pytest
 
 from modelsat.capability.zoo import ModelZoo
+from modelsat.testing import Answer, FakeEndpoint
 from tests.exam.model_server import model_server, smollm_weights
-from tests.gateway.live import endpoints_running
-from tests.gateway.scripted_upstream import WORDS, ScriptedUpstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.enable_socket]
 
@@ -154,14 +153,14 @@ def test_real_models_answer_through_the_real_router(tmp_path: Path) -> None:
 
 
 def test_a_running_answer_comes_to_its_end_after_sigterm(tmp_path: Path) -> None:
-    with endpoints_running({"slow": ScriptedUpstream(event_s=0.2)}) as urls:
-        write_zoo(tmp_path, urls["slow"])
+    with FakeEndpoint(Answer(event_s=0.2)) as endpoint:
+        write_zoo(tmp_path, endpoint.url)
         with serving(tmp_path) as served, client(served) as sdk:
             events = iter(sdk.chat.completions.create(model=CANDIDATES[0], messages=QUESTION, stream=True))
             begin = next(events).choices[0].delta.content
             served.process.send_signal(signal.SIGTERM)
             rest = "".join(event.choices[0].delta.content or "" for event in events)
-            assert begin + rest == "".join(WORDS)
+            assert begin + rest == Answer().text
             assert served.process.wait(60) == 0
     assert served.stored("SELECT status FROM usage") == [(200,)]
 
@@ -170,8 +169,8 @@ def test_keys_decide_who_comes_in_and_are_never_shown(tmp_path: Path) -> None:
     store, secret = str(tmp_path / "gateway.db"), "sk-endpoint-93c1f7"
     made = run("keys", "create", "app", "--candidate", CANDIDATES[1], "--store", store, "--json")
     key = json.loads(made.stdout)["key"]
-    with endpoints_running({"one": (endpoint := ScriptedUpstream())}) as urls:
-        write_zoo(tmp_path, urls["one"], api_key_env="ENDPOINT_KEY")
+    with FakeEndpoint() as endpoint:
+        write_zoo(tmp_path, endpoint.url, api_key_env="ENDPOINT_KEY")
         with serving(tmp_path, ENDPOINT_KEY=secret) as served:
             with client(served, "wrong") as sdk, pytest.raises(openai.AuthenticationError):
                 sdk.models.list()
@@ -181,7 +180,7 @@ def test_keys_decide_who_comes_in_and_are_never_shown(tmp_path: Path) -> None:
                 assert raw.headers["x-modelsat-candidate"] == CANDIDATES[1]
                 with pytest.raises(openai.PermissionDeniedError, match="may not use"):
                     sdk.chat.completions.create(model=CANDIDATES[0], messages=QUESTION)
-                assert endpoint.last_headers["authorization"] == f"Bearer {secret}"
+                assert endpoint.requests[-1].headers["authorization"] == f"Bearer {secret}"
                 assert run("keys", "revoke", "app", "--store", store).returncode == 0
                 time.sleep(1.5)
                 with pytest.raises(openai.PermissionDeniedError, match="revoked"):
@@ -192,8 +191,8 @@ def test_keys_decide_who_comes_in_and_are_never_shown(tmp_path: Path) -> None:
 
 
 def test_edits_of_the_zoo_are_served_and_bad_ones_refused(tmp_path: Path) -> None:
-    with endpoints_running({"one": ScriptedUpstream()}) as urls:
-        path = write_zoo(tmp_path, urls["one"])
+    with FakeEndpoint() as endpoint:
+        path = write_zoo(tmp_path, endpoint.url)
         good = path.read_text()
         with serving(tmp_path) as served, client(served) as sdk:
             path.write_text(good.replace("input_price", "imput_price"))
@@ -224,8 +223,8 @@ def test_routing_resumes_after_the_process_was_stopped_for_a_moment(tmp_path: Pa
         )
         return str(raw.headers["x-modelsat-origin"])
 
-    with endpoints_running({"one": ScriptedUpstream()}) as urls:
-        write_zoo(tmp_path, urls["one"])
+    with FakeEndpoint() as endpoint:
+        write_zoo(tmp_path, endpoint.url)
         with serving(tmp_path) as served, client(served) as sdk, ThreadPoolExecutor() as pool:
             before = [ask(f"Which river flows through city number {number}?") for number in range(3)]
             caught = [
