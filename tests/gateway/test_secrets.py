@@ -1,6 +1,8 @@
 """Keys of endpoints: where they come from, and that they are shown to nobody else."""
 
 import asyncio
+import base64
+import gzip
 import json
 import logging
 from pathlib import Path
@@ -95,6 +97,45 @@ async def test_keys_are_shown_nowhere_whatever_happens(
     assert any("RuntimeError" in line for line in logged)
     everything = "\n".join([*told, *logged, *map(repr, client.journal.records), repr(client.gateway.state)])
     assert not [secret for secret in SECRETS if secret in everything]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [200, 400, 402, 422, 429, 500, 503])
+@pytest.mark.parametrize("split", [False, True])
+async def test_a_relayed_answer_does_not_show_the_key_that_it_echoes(status: int, split: bool) -> None:
+    async def echo(request: Asked) -> Response:
+        sent = request.headers["authorization"]
+        body = json.dumps(
+            {"error": {"message": f"sent {sent} = {base64.b64encode(sent.encode()).decode()}"}}
+        ).encode()
+        headers = {"x-echo": sent, "x-length": str(len(body))}
+        size = 7 if split else len(body)
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        return Response(status, headers=headers, stream=Pieces(*pieces))
+
+    members = zoo(candidate("strong", api_key_env="A_KEY"))
+    async with running(members, environment={"A_KEY": KEY}) as client:
+        client.endpoints.script["strong"] = echo
+        reply = await client.chat(model="strong")
+    assert reply.status == status
+    assert reply.headers["x-echo"] == "Bearer [redacted]"
+    assert len(reply.body) == int(reply.headers["x-length"])
+    assert "sent Bearer ***" in reply.json()["error"]["message"]
+    told = reply.body.decode() + str(reply.headers)
+    assert KEY not in told
+    assert base64.b64encode(KEY.encode()).decode()[:-4] not in told
+    assert base64.b64encode(b"Bearer " + KEY.encode()).decode() not in told
+
+
+@pytest.mark.anyio
+async def test_answers_of_endpoints_with_a_key_come_uncompressed_so_that_it_can_be_masked() -> None:
+    members = zoo(candidate("strong", api_key_env="A_KEY"))
+    async with running(members, environment={"A_KEY": KEY}) as client:
+        error = gzip.compress(json.dumps({"error": KEY}).encode())
+        client.endpoints.answers("strong", 400, stream=Pieces(error), headers={"content-encoding": "gzip"})
+        reply = await client.chat(model="strong", headers={"accept-encoding": "gzip, br"})
+    assert client.endpoints.requests[0].headers["accept-encoding"] == "identity"
+    assert (reply.status, reply.error["message"]) == (502, "No candidate answered. strong: HTTP 400.")
 
 
 def test_a_log_line_is_one_json_object_with_what_belongs_to_it() -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import TextWrapper, wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -44,8 +44,13 @@ class CommandGroup(TyperGroup):
     """A command group whose commands may raise: what a user can mend becomes one sentence and exit code 1.
 
     The one place where errors meet the terminal: library code raises `ModelSatError`, and files raise
-    `OSError`.
+    `OSError`. Whatever is written to the terminal, tracebacks and logs included, is redacted.
     """
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click declares it
+        """Run the command line."""
+        sys.stdout, sys.stderr = _redacting(sys.stdout), _redacting(sys.stderr)
+        return super().main(*args, **options)
 
     def resolve_command(
         self, ctx: "Context", args: list[str]
@@ -79,14 +84,34 @@ class CommandGroup(TyperGroup):
         raise typer.Exit(1)
 
 
+class _RedactingStream:
+    """A text stream without secrets. Its buffer, a way around, is not shown; all else is the stream's own."""
+
+    buffer = None
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, redacted."""
+        return self._stream.write(redact(text))
+
+
+def _redacting(stream: Any) -> TextIO:  # noqa: ANN401 - it behaves like the stream that it wraps
+    return cast(TextIO, stream if isinstance(stream, _RedactingStream) else _RedactingStream(stream))
+
+
 def say(message: str) -> None:
     """Write a line to stderr."""
-    typer.echo(redact(message), err=True)
+    typer.echo(message, err=True)
 
 
 def print_json(value: object) -> None:
     """Write a value to stdout as JSON."""
-    typer.echo(redact(json.dumps(value, ensure_ascii=False, indent=2)))
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> "Console":

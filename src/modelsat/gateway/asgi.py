@@ -139,9 +139,9 @@ class Reply:
             # The empty line ends whatever event was begun.
             await self.piece(b"\n\ndata: " + json.dumps(error.body()).encode() + b"\n\n")
 
-    async def end(self) -> None:
+    async def end(self, body: bytes = b"") -> None:
         """Write the end."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def json(self, value: object, *, status: int = 200, headers: Headers | None = None) -> None:
         """Write a whole answer."""

@@ -66,9 +66,11 @@ def upstream_headers(client: Iterable[tuple[bytes, bytes]], *, key: str | None) 
         key: Of the endpoint, if it has one.
     """
     client = list(client)
+    # A key can be masked in a plain answer only.
+    coding = _metered if key is None else lambda accepted: b"identity"
     barred = _NOT_UPSTREAM | _named_by_connection(client)
     headers = [
-        (name.decode("latin-1"), _text(_metered(value) if name == _ACCEPT_ENCODING else value))
+        (name.decode("latin-1"), _text(coding(value) if name == _ACCEPT_ENCODING else value))
         for name, value in client
         if name not in barred and not name.startswith((_OURS, _FORWARDED))
     ]

@@ -16,6 +16,7 @@ from modelsat.gateway.meter import Meter
 from modelsat.gateway.request import ClientRequest
 from modelsat.gateway.serving_state import ServingState
 from modelsat.gateway.upstream import AttemptError, Upstream, UpstreamAnswer
+from modelsat.redaction import ByteMask, redact
 from modelsat.types import Candidate
 
 # The endpoint, not the request, is at fault: its key, its address, its load or itself.
@@ -99,9 +100,10 @@ class Relay:
             context.candidate, context.asked = name, self._clock()
             answer = await self._ask(name, request, state, headers, breaker)
             if isinstance(answer, UpstreamAnswer):
-                failure = _refusal(name, answer, only=only)
+                key = state.credentials.key(name)
+                failure = _refusal(name, answer, only=only, keyed=key is not None)
                 if failure is None:
-                    await self._pass_on(answer, context, breaker, reply)
+                    await self._pass_on(answer, context, breaker, reply, ByteMask(key))
                     return
                 await answer.close()
                 answer = failure
@@ -133,17 +135,17 @@ class Relay:
         return answer
 
     async def _pass_on(
-        self, answer: UpstreamAnswer, context: RequestContext, breaker: Breaker, reply: Reply
+        self, answer: UpstreamAnswer, context: RequestContext, breaker: Breaker, reply: Reply, mask: ByteMask
     ) -> None:
         context.status = context.answer_status = answer.status
         context.first_byte = self._clock()
         stream = (first(answer.headers, b"content-type") or "").startswith(EVENT_STREAM)
         context.meter = Meter(encoding=answer.encoding, stream=stream)
         try:
-            await reply.start(answer.status, answer.headers + context.headers())
+            await reply.start(answer.status, _masked(answer.headers) + context.headers())
             async for piece in answer.pieces():
                 context.meter.feed(piece)
-                await reply.piece(piece)
+                await reply.piece(mask.feed(piece))
         except AttemptError as error:
             breaker.failed()
             context.failures.append((context.candidate, str(error)))
@@ -151,15 +153,19 @@ class Relay:
             raise BrokenAnswerError from None
         finally:
             await answer.close()
-        await reply.end()
+        await reply.end(mask.end())
         context.complete = True
+
+
+def _masked(headers: Headers) -> Headers:
+    return [(name, redact(value.decode("latin-1")).encode("latin-1")) for name, value in headers]
 
 
 def _passed_over(status: int) -> bool:
     return status in PASSED_OVER or 300 <= status < 400 or status >= 500
 
 
-def _refusal(name: str, answer: UpstreamAnswer, *, only: bool) -> _Failure | None:
+def _refusal(name: str, answer: UpstreamAnswer, *, only: bool, keyed: bool) -> _Failure | None:
     """Why an answer is not passed on; None where it is."""
     status = answer.status
     if status in HIDDEN:
@@ -167,8 +173,10 @@ def _refusal(name: str, answer: UpstreamAnswer, *, only: bool) -> _Failure | Non
     if 300 <= status < 400:
         # Followed by the client, it would lead past the gateway.
         return _Failure(name, f"sent elsewhere (HTTP {status}), which is not followed", status=status)
+    # Compressed against the gateway's wish, an error cannot be searched for the key.
+    hidden = keyed and status >= 400 and answer.encoding not in ("", "identity")
     # With nobody else to ask, the candidate's own words say most.
-    if only or not _passed_over(status):
+    if not hidden and (only or not _passed_over(status)):
         return None
     return _Failure(name, f"HTTP {status}", status=status, retry_after=answer.retry_after)
 
