@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.main import app
 from tests.gateway.parts import candidate, zoo
+from tests.profiles import profile
 
 runner = CliRunner()
 
@@ -35,6 +37,30 @@ def test_what_cannot_be_served_is_one_sentence(zoo_file: Path, options: list[str
     assert fault in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.stderr
+
+
+def test_what_a_policy_lacks_is_warned_of_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelsat.gateway.serving.run", lambda gateway, load_scorer: None)
+    members = [candidate("strong"), candidate("unpriced", output_price=None), candidate("unmeasured")]
+    lengths = (100.0, 100.0, None)
+    ModelZoo(
+        (member, profile(member.name, {"law": 0.5}, tokens=tokens))
+        for member, tokens in zip(members, lengths, strict=True)
+    ).save(tmp_path / "zoo.toml")
+    arguments = ["serve", "--zoo", str(tmp_path / "zoo.toml"), "--store", str(tmp_path / "gateway.db")]
+    served = runner.invoke(app, [*arguments, "--policy", "cheapest-above=0.6"])
+    assert served.exit_code == 0, served.output
+    assert "warning: policy cheapest-above=0.6 never chooses unpriced" in served.stderr
+    assert "warning: the length of answers is unknown for unmeasured" in served.stderr
+    assert "never chooses" not in runner.invoke(app, arguments).stderr
+
+
+def test_a_policy_without_any_price_is_not_served(tmp_path: Path) -> None:
+    zoo(candidate("a", input_price=None)).save(tmp_path / "zoo.toml")
+    arguments = ["serve", "--zoo", str(tmp_path / "zoo.toml"), "--policy", "value=0.01"]
+    refused = runner.invoke(app, arguments)
+    assert refused.exit_code == 1
+    assert "policy value=0.01 needs prices, and no candidate with an endpoint has them" in refused.stderr
 
 
 def test_the_shipped_zoo_has_nobody_to_call(tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def test_the_shipped_zoo_is_listed_strongest_first_and_filtered_by_tag() -> None
     assert "gemma-7b" in runner.invoke(app, ["list"], env={"COLUMNS": "200"}).stdout
 
 
+def test_a_tag_that_nobody_has_is_refused_with_the_list() -> None:
+    refused = runner.invoke(app, ["list", "--tag", "open-weight"])
+    assert refused.exit_code == 1
+    assert "no candidate has the tag 'open-weight'; they have 110B," in refused.stderr
+    assert "open-weights" in refused.stderr
+
+
 def test_one_candidate_is_shown_with_its_results() -> None:
     shown = json.loads(runner.invoke(app, ["show", "gemma-7b", "--json"]).stdout)
     assert len(shown["profile"]["tasks"]) == 50

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsat.capability.zoo import ModelZoo
 from modelsat.gateway.constraints import Demand, removed_by_constraints
 from modelsat.gateway.decide import find_eligible, routed_choice
 from modelsat.gateway.errors import GatewayError
@@ -15,6 +16,7 @@ from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.types import Candidate
 from tests.gateway.parts import candidate, chat, running, zoo
+from tests.profiles import profile
 
 IMAGE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -143,6 +145,39 @@ async def test_metadata_overrides_candidates_policy_and_tags(as_text: bool) -> N
         reply = await client.chat(metadata={"modelsat": json.dumps(wanted) if as_text else wanted})
     assert reply.headers["x-modelsat-candidate"] == "b"
     assert reply.headers["x-modelsat-policy"] == "value=0.0"
+
+
+@pytest.mark.anyio
+async def test_a_tag_that_nobody_has_is_refused_with_the_tags_that_the_key_may_use() -> None:
+    members = zoo(candidate("a", tags=("eu-only",)), candidate("b", tags=("fast", "eu-only")))
+    async with running(members) as client:
+        replies = [
+            await client.chat(metadata={"modelsat": {"tags": ["eu"]}}),
+            await client.post("/v1/route", {"text": "Is this lawful?", "tags": ["eu"]}),
+        ]
+    for reply in replies:
+        assert reply.status == 400
+        assert "no candidate has the tag 'eu'; they have eu-only, fast" in reply.error["message"]
+    assert client.endpoints.asked == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("policy", ["cheapest-above=0.6", "value=0.01"])
+async def test_without_measured_lengths_a_default_prices_the_answers(policy: str) -> None:
+    members = ModelZoo(
+        (candidate(name, output_price=price), profile(name, {"law": level}, tokens=None))
+        for name, price, level in (("dear", 10_000.0, 0.9), ("cheap", 10.0, 0.8))
+    )
+    async with running(members, policy=policy) as client:
+        replies = [
+            await client.chat("Is this lawful?"),
+            await client.chat("Is this lawful?\nA. Yes\nB. No"),
+            await client.chat("Is this lawful?", max_tokens=10),
+        ]
+    assert [reply.headers["x-modelsat-candidate"] for reply in replies] == ["cheap"] * 3
+    prices = [record.ranking[0].expected_cost for record in client.decisions]
+    # The input costs next to nothing here: open, multiple choice, and no more than max_tokens.
+    assert prices == pytest.approx([260e-5, 90e-5, 10e-5], abs=2e-5)
 
 
 @pytest.mark.anyio

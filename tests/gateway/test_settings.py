@@ -105,6 +105,24 @@ def test_a_zoo_must_be_servable() -> None:
         )
 
 
+def test_a_policy_that_nobody_can_be_chosen_under_is_refused_and_what_it_lacks_is_warned_of() -> None:
+    settings = GatewaySettings(policy="cheapest-above=0.6")
+    unpriced = candidate("a", input_price=None)
+    with pytest.raises(DataError, match=r"needs prices, and no candidate with an endpoint has them"):
+        make_serving_state(zoo(unpriced, candidate("b", endpoint=None)), settings, {})
+    state = make_serving_state(zoo(unpriced, candidate("b"), candidate("c", endpoint=None)), settings, {})
+    (warning,) = state.price_warnings(settings.routing_policy)
+    assert "policy cheapest-above=0.6 never chooses a: without prices" in warning
+    assert make_serving_state(zoo(unpriced), GatewaySettings(), {}).price_warnings(RoutingPolicy()) == []
+
+
+def test_a_required_tag_must_be_one_of_the_zoos() -> None:
+    members = zoo(candidate("a", tags=("eu-only", "chat")), candidate("b", endpoint=None, tags=("eu",)))
+    with pytest.raises(DataError, match=r"the tag 'eu'; they have chat, eu-only\."):
+        make_serving_state(members, GatewaySettings(require_tags=("eu",)), {})
+    make_serving_state(members, GatewaySettings(require_tags=("eu-only",)), {})
+
+
 texts = st.text(max_size=12) | st.builds(
     lambda kind, number: f"auto:{kind}={number}",
     st.sampled_from(["best", "cheapest-above", "value", ""]),

@@ -92,9 +92,9 @@ def test_a_decision_says_policy_probability_and_price() -> None:
 
 @pytest.mark.parametrize("policy", ["cheapest-above=0.6", "value=1"])
 def test_a_policy_with_prices_names_the_candidates_without(policy: str) -> None:
-    with pytest.raises(PolicyError, match=r"input_price.* for b, c, or leave them out"):
+    with pytest.raises(PolicyError, match=r"input_price and output_price of b, c .*or leave them out"):
         chosen(policy, (0.5, 0.5, 0.5), (1.0, np.nan, np.nan))
-    with pytest.raises(PolicyError, match="for a, b"):
+    with pytest.raises(PolicyError, match="of a, b"):
         chosen(policy, (0.5, 0.5))
 
 

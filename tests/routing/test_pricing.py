@@ -1,12 +1,25 @@
 """Expected prices."""
 
+import re
+from pathlib import Path
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.routing.pricing import expected_price, format_money, instruction_tokens, price_matrix
-from modelsat.types import Candidate, Instruction
+from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.pricing import (
+    DEFAULT_OUTPUT_TOKENS,
+    expected_output_tokens,
+    expected_price,
+    format_money,
+    instruction_tokens,
+    price_matrix,
+    price_warnings,
+)
+from modelsat.types import Candidate, Instruction, InstructionKind
 
 PRICED = Candidate(name="priced", input_price=1.0, output_price=4.0)
 
@@ -16,18 +29,53 @@ def test_price_is_input_and_mean_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidate", "output", "price"),
+    ("candidate", "price"),
     [
-        (Candidate(name="no prices"), 10.0, None),
-        (Candidate(name="half", input_price=1.0), 10.0, None),
-        (PRICED, None, None),
-        (Candidate(name="free", input_price=0.0, output_price=0.0), None, 0.0),
+        (Candidate(name="no prices"), None),
+        (Candidate(name="half", input_price=1.0), None),
+        (Candidate(name="free", input_price=0.0, output_price=0.0), 0.0),
     ],
 )
-def test_an_unknown_price_is_none_and_free_is_free(
-    candidate: Candidate, output: float | None, price: float | None
+def test_an_unknown_price_is_none_and_free_is_free(candidate: Candidate, price: float | None) -> None:
+    assert expected_price(candidate, 100, 10.0) == price
+
+
+@given(
+    st.none() | st.floats(0, 1e4),
+    st.sampled_from(sorted(DEFAULT_OUTPUT_TOKENS)),
+    st.none() | st.integers(0, 500),
+)
+def test_a_length_is_the_measured_one_else_the_kinds_and_never_over_the_limit(
+    mean: float | None, kind: InstructionKind, limit: int | None
 ) -> None:
-    assert expected_price(candidate, 100, output) == price
+    expected = expected_output_tokens(mean, kind, limit)
+    assert expected <= (DEFAULT_OUTPUT_TOKENS[kind] if mean is None else mean)
+    assert limit is None or expected <= limit
+    assert expected_output_tokens(mean, kind, 10**9) == (
+        DEFAULT_OUTPUT_TOKENS[kind] if mean is None else mean
+    )
+
+
+def test_every_kind_has_a_default_which_the_docs_state() -> None:
+    assert set(DEFAULT_OUTPUT_TOKENS) == set(get_args(InstructionKind))
+    docs = (Path(__file__).parents[2] / "docs" / "policies.md").read_text("utf-8")
+    for kind, tokens in DEFAULT_OUTPUT_TOKENS.items():
+        assert re.search(rf"^\| {kind.replace('_', ' ')}[^|]*\| {tokens} \|", docs, re.MULTILINE), kind
+
+
+def test_warnings_name_what_a_policy_lacks() -> None:
+    candidates = [
+        PRICED,
+        Candidate(name="unpriced"),
+        Candidate(name="known", input_price=1.0, output_price=1.0),
+    ]
+    policy = RoutingPolicy.parse("value=0.01")
+    prices, lengths = price_warnings(candidates, [None, None, 10.0], policy)
+    assert "never chooses unpriced" in prices
+    assert "unknown for priced:" in lengths
+    assert "multiple_choice 90" in lengths
+    assert price_warnings(candidates, [None, None, 10.0], RoutingPolicy()) == []
+    assert price_warnings([PRICED], [10.0], policy) == []
 
 
 def test_tokens_grow_with_the_text_and_are_never_none() -> None:

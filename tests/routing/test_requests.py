@@ -1,6 +1,6 @@
 """Requests in all their forms."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,10 +12,11 @@ from modelsat.routing.requests import (
     SELF_CONTAINED,
     SYSTEM_CHARACTERS,
     TELLING,
+    guess_kind,
     read_messages,
     to_instruction,
 )
-from modelsat.types import Instruction
+from modelsat.types import Instruction, InstructionKind
 
 
 def message(role: str, content: Any) -> dict[str, Any]:
@@ -25,6 +26,32 @@ def message(role: str, content: Any) -> dict[str, Any]:
 def test_a_text_has_the_same_id_whenever_it_is_asked() -> None:
     assert to_instruction("hello") == to_instruction("hello")
     assert to_instruction("hello").id != to_instruction("hallo").id
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Which is a mammal?\nA. trout\nB. bat\nC. wasp", "multiple_choice"),
+        ("Pick one. Options:\n(A) 3\n(B) 5", "multiple_choice"),
+        ("Write a Python function that merges two sorted lists.", "code"),
+        ("Fix this query for me, it is slow.", "code"),
+        ("```\nx = 1\n```\nWhat does it do?", "code"),
+        ("How many weeks are there in seven years?", "numeric"),
+        ("Find all real x with x^3 - 6x^2 + 11x - 6 = 0.", "numeric"),
+        ("Suggest a dinner for four from chickpeas and rice.", "open"),
+        ("Draft a mail to my neighbours.", "open"),
+        ("", "open"),
+    ],
+)
+def test_a_live_requests_kind_is_guessed_from_its_text(text: str, kind: str) -> None:
+    assert guess_kind(text) == kind
+    if text:
+        assert to_instruction(text).kind == to_instruction([message("user", text)]).kind == kind
+
+
+@given(st.text(max_size=200), st.integers(0, 50))
+def test_any_text_has_a_kind(text: str, times: int) -> None:
+    assert guess_kind(text * times) in get_args(InstructionKind)
 
 
 def test_an_instruction_stays_as_it_is() -> None:

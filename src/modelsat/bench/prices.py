@@ -72,8 +72,7 @@ class PriceTable:
         for name in candidates:
             prices = self.prices.get(name, (None, None))
             members.append(Candidate(name=name, input_price=prices[0], output_price=prices[1]))
-        lengths = [None if np.isnan(tokens) else float(tokens) for tokens in output_tokens]
-        return price_matrix(instructions, members, lengths)
+        return price_matrix(instructions, members, [float(tokens) for tokens in output_tokens])
 
 
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]

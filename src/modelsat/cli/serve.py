@@ -109,6 +109,8 @@ def _serve(settings: "GatewaySettings") -> None:
             say(
                 "warning: no API keys: everyone on this machine may use the candidates (`modelsat keys create`)."
             )
+        for warning in state.price_warnings(settings.routing_policy):
+            say(f"warning: {warning}")
         authenticator = KeyAuthenticator(engine, open_without_keys=is_loopback(settings.host))
         gateway = Gateway(
             settings=settings,

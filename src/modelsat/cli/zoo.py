@@ -45,6 +45,12 @@ def list_(
 ) -> None:
     """List the candidates, strongest first."""
     chosen = _load(zoo)
+    tags = {tag for candidate in chosen.candidates for tag in candidate.tags}
+    for wanted in tag or ():
+        if wanted not in tags:
+            raise DataError(
+                f"no candidate has the tag {wanted!r}; they have {', '.join(sorted(tags)) or 'none'}."
+            )
     members = [
         (candidate, profile)
         for candidate, profile in zip(chosen.candidates, chosen.profiles, strict=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelsat.gateway.errors import GatewayError
-from modelsat.types import Candidate
+from modelsat.types import Candidate, InstructionKind
 
 NAMES_SHOWN = 8
 NOT_ALLOWED = "not allowed for this API key"
@@ -21,6 +21,7 @@ class Demand:
     Attributes:
         tokens: Estimate of the tokens to read.
         output_tokens: Tokens that may be written; None where the client does not say.
+        kind: Kind of task, for the length of the answer.
         modalities: What the content holds besides text.
         tools: Whether tools are offered.
         tags: Tags that a candidate must have.
@@ -32,6 +33,7 @@ class Demand:
 
     tokens: int
     output_tokens: int | None = None
+    kind: InstructionKind = "open"
     modalities: frozenset[str] = frozenset()
     tools: bool = False
     tags: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from modelsat.gateway.meter import Meter, Usage
 from modelsat.gateway.records import Caller, DecisionRecord, RankedCost, UsageRecord
 from modelsat.gateway.request import ClientRequest
 from modelsat.gateway.serving_state import ServingState
-from modelsat.routing.pricing import expected_price
+from modelsat.routing.pricing import expected_output_tokens, expected_price
 from modelsat.types import RankedCandidate
 
 CLIENT_LEFT = 499
@@ -150,9 +150,8 @@ class RequestContext:
         if self.status != CLIENT_LEFT or self.asked is None:
             return None
         # The candidate was at work, and how far it got is not known.
-        written = self.state.zoo.profile(self.candidate).mean_output_tokens
-        if written is not None and self.request.output_tokens is not None:
-            written = min(written, self.request.output_tokens)
+        mean = self.state.zoo.profile(self.candidate).mean_output_tokens
+        written = expected_output_tokens(mean, self.request.task_kind, self.request.output_tokens)
         return expected_price(candidate, self.request.tokens, written)
 
     def _origin(self) -> str:

@@ -17,11 +17,11 @@ from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Origin
 from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.policy import RoutingPolicy, choose
-from modelsat.routing.pricing import expected_price
+from modelsat.routing.pricing import expected_output_tokens, expected_price
 from modelsat.routing.reasons import explained
 from modelsat.types import RankedCandidate, RoutingDecision, ScoreMatrix
 
-UNPRICED = "no expected price, which this policy needs"
+UNPRICED = "no prices in the zoo, which this policy needs"
 STAYED = "The conversation stays with the candidate of its last answer."
 # Why the router gave no scores, as metrics count it and as a reason states it.
 Unscored = Literal["no_text", "busy", "timeout", "error"]
@@ -179,9 +179,7 @@ def explained_choice(choice: GatewayDecision, policy: RoutingPolicy, text: str) 
 def _prices(state: ServingState, demand: Demand) -> NDArray[np.float64]:
     prices = []
     for candidate, profile in zip(state.zoo.candidates, state.zoo.profiles, strict=True):
-        written = profile.mean_output_tokens
-        if written is not None and demand.output_tokens is not None:
-            written = min(written, demand.output_tokens)
+        written = expected_output_tokens(profile.mean_output_tokens, demand.kind, demand.output_tokens)
         price = expected_price(candidate, demand.tokens, written)
         prices.append(np.nan if price is None else price)
     return np.array(prices, dtype=np.float64)

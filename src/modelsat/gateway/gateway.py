@@ -202,6 +202,7 @@ class Gateway:
         if target.candidate is not None:
             return named_choice(target.candidate, state, demand)
         self.check_candidates(state, request.overrides.candidates, "metadata.modelsat.candidates")
+        self.check_tags(state, request.overrides.tags, caller, "metadata.modelsat.tags")
         policy = self.policy_of(target, request.overrides.policy, "metadata.modelsat.policy")
         eligible = find_eligible(state, demand, policy)
         scores = await self.scores(
@@ -222,6 +223,7 @@ class Gateway:
         return Demand(
             tokens=request.tokens,
             output_tokens=request.output_tokens,
+            kind=request.task_kind,
             modalities=request.modalities,
             tools=request.tools,
             tags=self.required_tags(overrides.tags),
@@ -243,6 +245,21 @@ class Gateway:
         unknown = [name for name in names or () if name not in state.zoo]
         if unknown:
             raise refused(f"there is no candidate {unknown[0][:100]!r}; GET /v1/models lists them", param)
+
+    def check_tags(self, state: ServingState, tags: Iterable[str], caller: Caller, param: str) -> None:
+        """Refuse tags that none of the caller's candidates has, with those that they have.
+
+        Raises:
+            GatewayError: 400 that names the first one.
+        """
+        allowed = caller.allowed_candidates
+        known = {
+            tag for one in state.zoo.candidates if allowed is None or one.name in allowed for tag in one.tags
+        }
+        unknown = [tag for tag in tags if tag not in known]
+        if unknown:
+            listed = ", ".join(sorted(known)) or "no tags"
+            raise refused(f"no candidate has the tag {unknown[0][:100]!r}; they have {listed}", param)
 
     def policy_of(self, target: Target, override: str | None, param: str) -> RoutingPolicy:
         """The policy of a request: what it says itself, else by the model's name, else the default one.

@@ -14,7 +14,7 @@ from modelsat.gateway.headers import Headers
 from modelsat.gateway.overrides import Overrides, read_overrides, refused
 from modelsat.routing.pricing import instruction_tokens
 from modelsat.routing.requests import Request, to_instruction
-from modelsat.types import Instruction
+from modelsat.types import Instruction, InstructionKind
 
 Kind = Literal["chat/completions", "completions"]
 # The router reads the beginning and the end of a long text; more than this would be read for nothing.
@@ -60,6 +60,11 @@ class ClientRequest:
     instruction: Instruction | None
     messages: tuple[Mapping[str, Any], ...] = ()
     user: str = ""
+
+    @property
+    def task_kind(self) -> InstructionKind:
+        """What kind of task it looks like."""
+        return "open" if self.instruction is None else self.instruction.kind
 
 
 def read_request(kind: Kind, body: JsonBody, headers: Headers) -> ClientRequest:

@@ -23,7 +23,7 @@ from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.batch import comparison_row
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import instruction_tokens
-from modelsat.routing.requests import read_messages
+from modelsat.routing.requests import guess_kind, read_messages
 from modelsat.types import Instruction, RoutingDecision
 
 BATCH = 256
@@ -89,10 +89,12 @@ class RouteApi:
         try:
             instruction, tokens = _instruction(form)
             self._gateway.check_candidates(state, form.candidates, "candidates")
+            self._gateway.check_tags(state, form.tags, caller, "tags")
             policy = self._gateway.policy_of(Target(), form.policy, "policy")
             demand = Demand(
                 tokens=tokens,
                 output_tokens=form.max_tokens,
+                kind=instruction.kind,
                 modalities=frozenset({"image"}) if instruction.images else frozenset(),
                 tools=form.tools,
                 tags=self._gateway.required_tags(form.tags),
@@ -178,4 +180,4 @@ def _instruction(form: RouteForm) -> tuple[Instruction, int]:
         raise refused("give either 'text' or 'messages'", "text")
     if not text.strip():
         raise refused("the instruction is empty; give it at least one word", "text")
-    return Instruction(id="request", text=clip(text), images=images), tokens
+    return Instruction(id="request", text=clip(text), kind=guess_kind(text), images=images), tokens

@@ -10,6 +10,8 @@ from modelsat.endpoints.keys import ApiKeys
 from modelsat.errors import DataError
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
+from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.pricing import expected_price, price_warnings
 from modelsat.routing.router import Router
 from modelsat.routing.score_cache import ScoreCache
 from modelsat.routing.scorer import Level, Scorer
@@ -34,6 +36,15 @@ class ServingState:
     def profiles(self) -> Mapping[str, CapabilityProfile]:
         """By candidate."""
         return {profile.candidate: profile for profile in self.zoo.profiles}
+
+    def price_warnings(self, policy: RoutingPolicy) -> list[str]:
+        """What a policy lacks to choose among the candidates that can be called."""
+        served = [
+            (candidate, self.zoo.profile(candidate.name).mean_output_tokens)
+            for candidate in self.zoo.candidates
+            if candidate.endpoint is not None
+        ]
+        return price_warnings([one for one, _ in served], [mean for _, mean in served], policy)
 
     @cached_property
     def levels(self) -> ScoreMatrix:
@@ -60,7 +71,7 @@ def make_serving_state(
     """Check that a zoo can be served, and fetch the keys of its endpoints.
 
     Raises:
-        DataError: A candidate's name or key is missing or wrong, or nobody can be called.
+        DataError: A candidate's name or key is missing or wrong, or nobody can be called or chosen.
     """
     check_candidate_names(zoo.names)
     callable_ones = [candidate.name for candidate in zoo.candidates if candidate.endpoint is not None]
@@ -72,4 +83,17 @@ def make_serving_state(
         raise DataError(
             f"shadow: {settings.shadow!r} is no candidate with an endpoint; choose of {', '.join(callable_ones)}."
         )
+    policy = settings.routing_policy
+    if policy.needs_prices and all(expected_price(zoo[name], 1, 1) is None for name in callable_ones):
+        raise DataError(
+            f"policy {policy} needs prices, and no candidate with an endpoint has them; give them with "
+            "`modelsat zoo set NAME input_price=... output_price=...`."
+        )
+    tagged = {tag for name in callable_ones for tag in zoo[name].tags}
+    for tag in settings.require_tags:
+        if tag not in tagged:
+            raise DataError(
+                f"require_tags: no candidate with an endpoint has the tag {tag!r}; "
+                f"they have {', '.join(sorted(tagged)) or 'none'}."
+            )
     return ServingState(zoo=zoo, credentials=ApiKeys(zoo.candidates, environment))

@@ -42,7 +42,8 @@ class ZooWatch:
         self._seen = now
         try:
             zoo = await asyncio.to_thread(ModelZoo.load, self._path)
-            await self._gateway.serve(make_serving_state(zoo, self._gateway.settings))
+            state = make_serving_state(zoo, self._gateway.settings)
+            await self._gateway.serve(state)
         except Exception as error:
             # Whatever it is: the next edit must still be looked at.
             told = str(error) if isinstance(error, ModelSatError) else type(error).__name__
@@ -51,6 +52,8 @@ class ZooWatch:
         else:
             self._gateway.telemetry.reloads.labels("served").inc()
             log("zoo served", candidates=list(zoo.names))
+            for warning in state.price_warnings(self._gateway.settings.routing_policy):
+                log("zoo lacks prices or lengths", level=logging.WARNING, warning=warning)
 
 
 def stamp(path: Path) -> Stamp:

@@ -120,8 +120,8 @@ def rank(
     if policy.needs_prices and np.isnan(known).any():
         missing = [scores.candidates[column] for column in np.flatnonzero(np.isnan(known).any(axis=0))]
         raise PolicyError(
-            f"policy {policy} needs an expected price of every candidate; give input_price, output_price and "
-            f"mean output tokens for {', '.join(missing)}, or leave them out."
+            f"policy {policy} needs the prices of every candidate; give input_price and output_price of "
+            f"{', '.join(missing)} (`modelsat zoo set`), or leave them out."
         )
     price = np.nan_to_num(known, nan=np.inf)
     name = np.broadcast_to(np.argsort(np.argsort(np.array(scores.candidates, dtype=np.str_))), shape)

@@ -1,16 +1,25 @@
 """What an answer will probably cost, before anyone is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.types import Candidate, Instruction
+from modelsat.routing.policy import RoutingPolicy
+from modelsat.types import Candidate, Instruction, InstructionKind
 from modelsat.types.candidates import CURRENCY
 
 BYTES_PER_TOKEN = 4
 PER_MILLION = 1e-6
+# Tokens of an answer where a candidate's own mean is unknown: the mean over public data sets of each kind of the median
+# candidate, which `experiments/answer-length` prints.
+DEFAULT_OUTPUT_TOKENS: Mapping[InstructionKind, int] = {
+    "multiple_choice": 90,
+    "numeric": 240,
+    "code": 140,
+    "open": 260,
+}
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
@@ -38,28 +47,32 @@ def instruction_tokens(text: str) -> int:
     return max(1, ceil(len(text.encode("utf-8", errors="replace")) / BYTES_PER_TOKEN))
 
 
-def expected_price(
-    candidate: Candidate, instruction_tokens: float, mean_output_tokens: float | None
-) -> float | None:
+def expected_output_tokens(mean: float | None, kind: InstructionKind, limit: int | None = None) -> float:
+    """Expected length of one answer.
+
+    Args:
+        mean: The candidate's mean tokens per answer; None where unknown, which takes the kind's default.
+        kind: Kind of task.
+        limit: Most tokens that may be written; None for any number.
+    """
+    expected = DEFAULT_OUTPUT_TOKENS[kind] if mean is None else mean
+    return expected if limit is None else min(expected, limit)
+
+
+def expected_price(candidate: Candidate, instruction_tokens: float, output_tokens: float) -> float | None:
     """Expected money for one answer.
 
     Args:
         candidate: Whose prices, in money per million tokens.
         instruction_tokens: Tokens of the instruction.
-        mean_output_tokens: The candidate's mean tokens per answer, from its profile; None where unknown.
+        output_tokens: Expected tokens of the answer.
 
     Returns:
-        Price of input and output together, in the unit of the candidate's prices; None where a price is
-        unknown, or where the answers' length is unknown and output is not free.
+        Price of input and output together, in the currency of the candidate's prices; None where a price is unknown.
     """
     if candidate.input_price is None or candidate.output_price is None:
         return None
-    if candidate.output_price == 0:
-        return candidate.input_price * instruction_tokens * PER_MILLION
-    if mean_output_tokens is None:
-        return None
-    tokens_cost = candidate.input_price * instruction_tokens + candidate.output_price * mean_output_tokens
-    return tokens_cost * PER_MILLION
+    return (candidate.input_price * instruction_tokens + candidate.output_price * output_tokens) * PER_MILLION
 
 
 def price_matrix(
@@ -75,14 +88,44 @@ def price_matrix(
         mean_output_tokens: Per candidate, mean tokens per answer; None where unknown.
 
     Returns:
-        [instruction, candidate]; NaN where unknown.
+        [instruction, candidate]; NaN where a price is unknown.
     """
     rows = []
     for instruction in instructions:
         tokens = instruction_tokens(instruction.text)
         row = [
-            expected_price(candidate, tokens, output)
-            for candidate, output in zip(candidates, mean_output_tokens, strict=True)
+            expected_price(candidate, tokens, expected_output_tokens(mean, instruction.kind))
+            for candidate, mean in zip(candidates, mean_output_tokens, strict=True)
         ]
         rows.append([np.nan if price is None else price for price in row])
     return np.array(rows, dtype=np.float64).reshape(len(instructions), len(candidates))
+
+
+def price_warnings(
+    candidates: Sequence[Candidate], mean_output_tokens: Sequence[float | None], policy: RoutingPolicy
+) -> list[str]:
+    """What a policy that needs prices lacks, in sentences; none where it lacks nothing.
+
+    Args:
+        candidates: Those that can be chosen.
+        mean_output_tokens: Per candidate, mean tokens per answer; None where unknown.
+        policy: What is preferred.
+    """
+    if not policy.needs_prices:
+        return []
+    lengths = list(zip(candidates, mean_output_tokens, strict=True))
+    unpriced = [one.name for one, _ in lengths if expected_price(one, 1, 1) is None]
+    unmeasured = [one.name for one, mean in lengths if mean is None and one.name not in unpriced]
+    warnings = []
+    if unpriced:
+        warnings.append(
+            f"policy {policy} never chooses {', '.join(unpriced)}: without prices; give them with "
+            "`modelsat zoo set NAME input_price=... output_price=...`."
+        )
+    if unmeasured:
+        defaults = ", ".join(f"{kind} {tokens}" for kind, tokens in DEFAULT_OUTPUT_TOKENS.items())
+        warnings.append(
+            f"the length of answers is unknown for {', '.join(unmeasured)}: policy {policy} expects a default "
+            f"number of tokens ({defaults}); give their own with `modelsat zoo set NAME output_tokens=...`."
+        )
+    return warnings

@@ -10,11 +10,12 @@ the turns say next to nothing ("Fix this."): in front of less than `TELLING` cha
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelsat.errors import DataError
-from modelsat.types import Instruction
+from modelsat.types import Instruction, InstructionKind
 
 SELF_CONTAINED = 200
 CONTEXT_CHARACTERS = 400
@@ -22,6 +23,28 @@ TELLING = 60
 SYSTEM_CHARACTERS = 120
 CONVERSATION_ROLES = ("user", "assistant")
 SYSTEM_ROLES = ("system", "developer")
+
+# Of a request, what is read for its kind.
+KIND_CHARACTERS = 4_000
+_KINDS: tuple[tuple[InstructionKind, re.Pattern[str]], ...] = (
+    ("multiple_choice", re.compile(r"^\s*\(?A[).:]\s.*\n\s*\(?B[).:]\s", re.MULTILINE)),
+    (
+        "code",
+        re.compile(
+            r"```|\b(python|javascript|typescript|java|rust|golang|sql|html|css|regex|bash|c\+\+)(?!\w)"
+            r"|\b(write|implement|refactor|debug|fix)\b[^.?!\n]{0,60}\b(function|class|method|script|program|query|code)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "numeric",
+        re.compile(
+            r"\b(how (many|much)|calculate|compute|solve|evaluate|probability|percent(age)?|integral|derivative"
+            r"|find (all|the (value|number|sum)))\b|\d\s*[-+*/^=]\s*\d",
+            re.IGNORECASE,
+        ),
+    ),
+)
 
 Request = str | Instruction | Sequence[Mapping[str, Any]]
 
@@ -39,13 +62,19 @@ def to_instruction(request: Request, *, id: str = "") -> Instruction:
     if isinstance(request, Instruction):
         instruction = request
     elif isinstance(request, str):
-        instruction = Instruction(id=id or _text_id(request), text=request)
+        instruction = Instruction(id=id or _text_id(request), text=request, kind=guess_kind(request))
     else:
         text, images = read_messages(request)
-        instruction = Instruction(id=id or _text_id(text), text=text, images=images)
+        instruction = Instruction(id=id or _text_id(text), text=text, kind=guess_kind(text), images=images)
     if not instruction.text.strip():
         raise DataError("the instruction is empty; give it at least one word.")
     return instruction
+
+
+def guess_kind(text: str) -> InstructionKind:
+    """The kind of task that a live request looks like, for the length of its answer; "open" where nothing tells."""
+    read = text[:KIND_CHARACTERS]
+    return next((kind for kind, sign in _KINDS if sign.search(read)), "open")
 
 
 def read_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
