@@ -156,7 +156,7 @@ def test_damaged_and_misnamed_files_are_explained(tmp_path: Path) -> None:
         read_outcomes(tmp_path / "outcomes.parquet")
     with pytest.raises(DataError, match=r"expected \.parquet or \.jsonl"):
         read_outcomes(tmp_path / "outcomes.csv")
-    (tmp_path / "outcomes.jsonl").write_bytes(b"\xff\xfe")
+    (tmp_path / "outcomes.jsonl").write_bytes(b"\xff")
     with pytest.raises(DataError, match="not UTF-8"):
         read_outcomes(tmp_path / "outcomes.jsonl")
 

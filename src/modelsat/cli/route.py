@@ -126,7 +126,7 @@ def read_request(text: str | None) -> "Instruction":
     if text is None or text == "-":
         if sys.stdin.isatty():
             say("Type the instruction, then Ctrl-D.")
-        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        text = sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith("["):
         try:
             value = json.loads(text)

@@ -73,7 +73,7 @@ class _KeyFile:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_size)
             if stamp != self._stamp:
-                text = self._path.read_text(encoding="utf-8")
+                text = self._path.read_text(encoding="utf-8-sig")
                 self._key = _checked(text, f"{self._owner}: {self._path}")
                 self._stamp = stamp
         except UnicodeDecodeError:

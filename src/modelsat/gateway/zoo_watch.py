@@ -59,7 +59,7 @@ class ZooWatch:
 def stamp(path: Path) -> Stamp:
     """What changes when the zoo does: time and size of the zoo file and of the cards it names."""
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("candidate", [])
+        entries = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("candidate", [])
         names = [entry["card"] for entry in entries if isinstance(entry.get("card"), str)]
     except (OSError, ValueError, AttributeError, TypeError, KeyError):
         # Half written, or broken: it is the reader's to say how.

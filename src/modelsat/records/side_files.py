@@ -1,6 +1,5 @@
 """Optional files beside instructions and outcomes, `.parquet` or `.jsonl`: read row by row against a form."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelsat.errors import DataError
-from modelsat.records.files import Format, parse_object, read_text
+from modelsat.records.files import Format, parse_object, read_objects
 
 
 def side_rows(folder: Path, stem: str, form: type[Format]) -> Iterator[tuple[str, Format]]:
@@ -26,7 +25,7 @@ def side_rows(folder: Path, stem: str, form: type[Format]) -> Iterator[tuple[str
     Raises:
         DataError: The file is malformed; names file and row.
     """
-    for path, read in ((folder / f"{stem}.parquet", _parquet), (folder / f"{stem}.jsonl", _jsonl)):
+    for path, read in ((folder / f"{stem}.parquet", _parquet), (folder / f"{stem}.jsonl", read_objects)):
         if path.exists():
             for where, value in read(path):
                 yield where, parse_object(value, form, where)
@@ -40,12 +39,3 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]}).") from None
     for number, row in enumerate(table.to_pylist()):
         yield f"{path}: row {number}", row
-
-
-def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
-            try:
-                yield f"{path}:{number}", json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}:{number}: not JSON ({error.msg}).") from None

@@ -1,10 +1,10 @@
 """Instruction and outcome files: parquet or JSONL, told apart by their ending."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modelsat.errors import DataError
-from modelsat.records.files import read_text, write_text
+from modelsat.records.files import read_objects, write_text
 from modelsat.records.outcomes import IndexArray, Outcomes
 from modelsat.records.schema import (
     INSTRUCTION_COLUMNS,
@@ -25,7 +25,6 @@ from modelsat.records.schema import (
 from modelsat.types import FloatArray, Instruction, Outcome
 
 ENDINGS = (".parquet", ".jsonl")
-Row = TypeVar("Row")
 
 _INSTRUCTION_FIELDS = pa.schema(
     [
@@ -43,7 +42,7 @@ def read_instructions(path: Path) -> tuple[Instruction, ...]:
             twice.
     """
     if _ending(path) == ".jsonl":
-        instructions = tuple(_read_jsonl(path, instruction_from_row))
+        instructions = tuple(instruction_from_row(row, where) for where, row in read_objects(path))
     else:
         table = _read_parquet(path, (*INSTRUCTION_COLUMNS, "src"), required=("instruction_id", "text"))
         names = table.column_names
@@ -63,7 +62,7 @@ def read_instructions(path: Path) -> tuple[Instruction, ...]:
 def read_outcomes(path: Path) -> Outcomes:
     """Read outcomes from `.parquet` or `.jsonl`; errors as for `read_instructions`."""
     if _ending(path) == ".jsonl":
-        return Outcomes.of(_read_jsonl(path, outcome_from_row))
+        return Outcomes.of(outcome_from_row(row, where) for where, row in read_objects(path))
     table = _read_parquet(path, OUTCOME_COLUMNS, required=("model", "instruction_id", "score"))
     candidates, candidate_index = _codes(table, "model", path)
     instruction_ids, instruction_index = _codes(table, "instruction_id", path)
@@ -209,21 +208,6 @@ def _find(folder: Path, stem: str) -> Path:
         )
         raise DataError(f"{folder}: {fault}; an outcomes directory holds one {stem} file.")
     return found[0]
-
-
-def _read_jsonl(path: Path, convert: Callable[[dict[str, Any], str], Row]) -> Iterator[Row]:
-    # Split at newlines only: texts may hold other separators (U+2028) that str.splitlines would cut at.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: not JSON ({error.msg}); expected one JSON object per line.") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: holds a {type(row).__name__}; expected one JSON object per line.")
-        yield convert(row, where)
 
 
 def _write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

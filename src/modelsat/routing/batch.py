@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
+from modelsat.records.files import read_lines
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.requests import looks_like_messages, to_instruction
 from modelsat.routing.router import BATCH_SIZE, Router
@@ -179,23 +180,16 @@ def read_requests(source: Path) -> tuple[dict[int, Instruction], dict[int, str]]
         are neither.
 
     Raises:
-        DataError: The file is missing or empty.
+        DataError: The file is missing, unreadable or empty.
     """
-    try:
-        content = source.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{source}: no such file; check the path.") from None
     requests: dict[int, Instruction] = {}
     faults: dict[int, str] = {}
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if not line.strip():
+    for number, value, fault in read_lines(source):
+        if fault:
+            faults[number] = fault
             continue
         try:
-            requests[number] = request_from_json(json.loads(line))
-        except UnicodeDecodeError:
-            faults[number] = "not UTF-8"
-        except json.JSONDecodeError as error:
-            faults[number] = f"not JSON ({error.msg})"
+            requests[number] = request_from_json(value)
         except DataError as error:
             faults[number] = str(error).rstrip(".")
     if not requests and not faults:

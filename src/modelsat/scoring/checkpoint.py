@@ -216,7 +216,7 @@ def embedding_projection_of(checkpoint: Checkpoint) -> tuple[FloatArray, FloatAr
 
 def _read_config(path: Path) -> _ConfigFile:
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        raw = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise CheckpointError(
             f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote."

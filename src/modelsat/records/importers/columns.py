@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
-from modelsat.records.files import read_bytes
+from modelsat.records.files import read_bytes, read_lines
 from modelsat.records.importers.gather import Import, SourceRow, gather
 from modelsat.records.importers.questions import digest
 from modelsat.records.schema import INSTRUCTION_COLUMNS, OUTCOME_COLUMNS
@@ -54,7 +54,7 @@ def csv_rows(path: Path, *, delimiter: str = ",") -> Iterator[SourceRow]:
     """
     csv.field_size_limit(_CELL_LIMIT)
     # A byte that is not UTF-8 becomes a lone surrogate, and spoils its own row only.
-    text = read_bytes(path).decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    text = read_bytes(path).decode("utf-8", "surrogateescape")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = next(reader, None)
@@ -89,22 +89,12 @@ def jsonl_rows(path: Path) -> Iterator[SourceRow]:
     Raises:
         DataError: The file is missing.
     """
-    for line, content in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            value = json.loads(content.decode())
-        except UnicodeDecodeError:
-            yield SourceRow(file=path, line=line, fault=_NOT_UTF8)
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number or nesting too large"
-            yield SourceRow(file=path, line=line, fault=f"not JSON ({reason})")
+    for line, value, fault in read_lines(path):
+        if fault or not isinstance(value, dict):
+            fault = fault or f"holds a {type(value).__name__}, not an object"
+            yield SourceRow(file=path, line=line, fault=fault)
         else:
-            if isinstance(value, dict):
-                yield SourceRow(file=path, line=line, values=value)
-            else:
-                fault = f"holds a {type(value).__name__}, not an object"
-                yield SourceRow(file=path, line=line, fault=fault)
+            yield SourceRow(file=path, line=line, values=value)
 
 
 def import_rows(

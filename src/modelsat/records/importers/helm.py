@@ -4,14 +4,13 @@ A run folder has `run_spec.json` (scenario, model), `per_instance_stats.json` (p
 instances themselves in `instances.json` (written by helm-summarize) or inside `scenario_state.json`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
-from modelsat.records.files import read_text
+from modelsat.records.files import load_json, read_text
 from modelsat.records.importers.gather import SourceRow
 from modelsat.records.importers.questions import answer_letter, kind_of, lettered
 
@@ -207,12 +206,7 @@ def _path(value: Any, *names: str) -> Any:  # noqa: ANN401
 
 
 def _load(file: Path, kind: type[Any]) -> Any:  # noqa: ANN401
-    try:
-        value = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file}:{error.lineno}: not JSON ({error.msg}).") from None
-    except (ValueError, RecursionError):
-        raise DataError(f"{file}: not JSON (a number or nesting too large).") from None
+    value = load_json(read_text(file), str(file))
     if not isinstance(value, kind):
         raise DataError(f"{file}: holds a {type(value).__name__}; expected a {kind.__name__}.")
     return value

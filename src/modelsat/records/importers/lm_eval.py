@@ -4,7 +4,6 @@ Beside the samples lies `results_DATE.json`, which names the model and how many 
 dataset's own record (`doc`), so that the question is found in it, not in the prompt that the task made of it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
-from modelsat.records.files import read_text
+from modelsat.records.files import load_json, read_text
 from modelsat.records.importers.columns import jsonl_rows
 from modelsat.records.importers.gather import SourceRow
 from modelsat.records.importers.questions import answer_letter, kind_of, lettered, texts
@@ -135,9 +134,9 @@ def _run(samples: Path) -> _Run:
 
 def _report(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(read_text(file))
-    except (ValueError, RecursionError):
-        raise DataError(f"{file}: not JSON; mend it, or remove it and name the model.") from None
+        value = load_json(read_text(file), str(file))
+    except DataError as error:
+        raise DataError(f"{error} Mend it, or remove it and name the model.") from None
     return value if isinstance(value, dict) else {}
 
 
