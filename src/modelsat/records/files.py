@@ -5,6 +5,7 @@ Knows nothing of what the files mean; the formats live beside the types they des
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from modelsat.types.validation import describe_faults
 Format = TypeVar("Format")
 
 _BOM = "\ufeff"
+_PACKED = frozenset({".gz", ".zst", ".xz", ".bz2", ".zip"})
 # What is not text by its first bytes: what it is instead, and what to do about it.
 _NOT_TEXT = {
     b"\x1f\x8b": ("compressed with gzip", "unpack it with gunzip"),
@@ -45,6 +47,14 @@ def read_bytes(path: Path) -> bytes:
         if content.startswith(beginning):
             raise DataError(f"{path}: is {what}; {mend}.")
     return content.removeprefix(_BOM.encode())
+
+
+def packed_hint(folder: Path, names: re.Pattern[str]) -> str:
+    """Part of a sentence on a compressed file below a folder that is looked for unpacked; empty where there is none."""
+    packed = (
+        file for file in sorted(folder.rglob("*")) if file.suffix in _PACKED and names.fullmatch(file.stem)
+    )
+    return next((f" ({file.relative_to(folder)} is compressed: unpack it)" for file in packed), "")
 
 
 def read_text(path: Path) -> str:
@@ -155,7 +165,7 @@ def parse_object(value: object, form: type[Format], where: str) -> Format:
     try:
         return TypeAdapter(form).validate_python(value)
     except ValidationError as error:
-        raise DataError(f"{where}: {describe_faults(error)}") from None
+        raise DataError(f"{where}: {describe_faults(error, value)}") from None
 
 
 def read_json(path: Path, form: type[Format]) -> Format:

@@ -1,6 +1,7 @@
 """Instruction and outcome files: parquet or JSONL, told apart by their ending."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modelsat.errors import DataError
-from modelsat.records.files import read_objects, write_text
+from modelsat.records.files import packed_hint, read_objects, write_text
 from modelsat.records.outcomes import IndexArray, Outcomes
 from modelsat.records.schema import (
     INSTRUCTION_COLUMNS,
@@ -205,6 +206,7 @@ def _find(folder: Path, stem: str) -> Path:
             f"both {found[0].name} and {found[1].name} are there"
             if found
             else f"no {stem}.parquet or {stem}.jsonl"
+            + packed_hint(folder, re.compile(re.escape(stem) + r"\.(parquet|jsonl)"))
         )
         raise DataError(f"{folder}: {fault}; an outcomes directory holds one {stem} file.")
     return found[0]

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -21,18 +21,23 @@ from modelsat.errors import CheckpointError, LayoutError
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import ExamStatistics
 from modelsat.types import FloatArray
+from modelsat.types.validation import describe_faults, validated
 
 FORMAT = "modelsat-checkpoint/2"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@validated(lambda values: "calibration")
 class Calibration:
-    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning."""
+    """From a logit to a probability: sigmoid((logit + offset) / temperature). Fitted after tuning.
 
-    temperature: float = 1.0
-    offset: float = 0.0
+    Raises:
+        DataError: The temperature is not above 0.
+    """
+
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    offset: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
     def probabilities(self, logits: FloatArray) -> FloatArray:
         """Calibrated Pr("Yes"), of the logits' shape."""
@@ -100,7 +105,7 @@ class _ConfigFile(BaseModel):
     network: NetworkConfig
     backbone_identity: str
     exam: _ExamForm
-    calibration: dict[str, float]
+    calibration: Calibration
     in_domain_threshold: float
     margin: float | None = None
     tuning: dict[str, Any] = {}
@@ -160,14 +165,6 @@ def load_checkpoint(folder: Path | None = None) -> Checkpoint:
     folder = folder or shipped_folder()
     path = folder / CONFIG_FILE
     form = _read_config(path)
-    try:
-        calibration = Calibration(**form.calibration)
-    except TypeError as error:
-        raise CheckpointError(f"{path}: field 'calibration': {error}") from None
-    if not calibration.temperature > 0:
-        raise CheckpointError(
-            f"{path}: field 'calibration': temperature is {calibration.temperature}; expected a positive number."
-        )
     tensors = _read_weights(folder / WEIGHTS_FILE)
     items = sum(form.exam.shots)
     for name in ("exam.difficulty", "exam.bias"):
@@ -186,7 +183,7 @@ def load_checkpoint(folder: Path | None = None) -> Checkpoint:
             level_mean=form.exam.level_mean,
             level_deviation=form.exam.level_deviation,
         ),
-        calibration=calibration,
+        calibration=form.calibration,
         in_domain_threshold=form.in_domain_threshold,
         head=_with_prefix(tensors, "head."),
         adapters=_with_prefix(tensors, "adapter."),
@@ -231,7 +228,7 @@ def _read_config(path: Path) -> _ConfigFile:
     try:
         form = _ConfigFile.model_validate(raw)
     except ValidationError as error:
-        raise CheckpointError(f"{path}: {_first_fault(error)}") from None
+        raise CheckpointError(f"{path}: {describe_faults(error, raw)}") from None
     except LayoutError as error:
         raise CheckpointError(f"{path}: field 'network': {error}") from None
     if len(form.exam.shots) != len(form.exam.tasks) or min(form.exam.shots, default=0) < 1:
@@ -269,8 +266,3 @@ def _with_prefix(tensors: Mapping[str, FloatArray], prefix: str) -> dict[str, Fl
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _first_fault(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"field '{'.'.join(map(str, first['loc']))}': {first['msg']}"

@@ -5,7 +5,7 @@ import pytest
 
 from modelsat.errors import DataError
 from modelsat.records.importers import gather
-from modelsat.records.importers.lm_eval import lm_eval_rows, sample_files
+from modelsat.records.importers.lm_eval import lm_eval_rows
 
 
 @pytest.fixture
@@ -155,9 +155,9 @@ def test_a_prompt_with_shots_is_not_taken_for_the_question(tmp_path: Path) -> No
 
 def test_a_path_without_samples_is_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--log_samples"):
-        sample_files(tmp_path)
+        list(lm_eval_rows(tmp_path))
     with pytest.raises(DataError, match="no such path"):
-        sample_files(tmp_path / "nowhere")
+        list(lm_eval_rows(tmp_path / "nowhere"))
     path = write(tmp_path, sample())
     path.with_name("results_2025-01-01T00-00-00.000000.json").write_text("{")
     with pytest.raises(DataError, match=r"results_.*not JSON"):

@@ -4,12 +4,14 @@ A format's reader only turns its files into `SourceRow`s under the names of the 
 (checking, duplicates, questions that contradict each other) happens here.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
+from modelsat.records.files import packed_hint
 from modelsat.records.schema import instruction_from_row, outcome_from_row
 from modelsat.records.store import OutcomeDirectory
 from modelsat.types import Instruction, Outcome
@@ -157,6 +159,42 @@ def gather(
         rejected=tuple(rejected),
         left_out=left_out,
     )
+
+
+def find_logs(path: Path, name: re.Pattern[str], *, what: str, mend: str) -> list[Path]:
+    """Logs at a path: the file itself, or those at any depth below a folder, in order.
+
+    Args:
+        path: A log, or a folder.
+        name: What a log's name is like.
+        what: Its name for people, for the error.
+        mend: What to give instead, for the error.
+
+    Raises:
+        DataError: There is none.
+    """
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if name.fullmatch(file.name) and file.is_file())
+    if not found:
+        missing = f"no {what} in it or below{packed_hint(path, name)}" if path.is_dir() else "no such path"
+        raise DataError(f"{path}: {missing}; {mend}.")
+    return found
+
+
+def rows_of_each(logs: Sequence[Path], read: Callable[[Path], Iterator[SourceRow]]) -> Iterator[SourceRow]:
+    """Rows of several logs; one of them that cannot be read becomes a row with its fault.
+
+    Raises:
+        DataError: It is the only one.
+    """
+    for log in logs:
+        try:
+            yield from read(log)
+        except DataError as error:
+            if len(logs) == 1:
+                raise
+            yield SourceRow(file=log, line=0, fault=str(error))
 
 
 def _key(outcome: Outcome) -> tuple[str, str, str]:

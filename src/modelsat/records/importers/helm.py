@@ -4,14 +4,16 @@ A run folder has `run_spec.json` (scenario, model), `per_instance_stats.json` (p
 instances themselves in `instances.json` (written by helm-summarize) or inside `scenario_state.json`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
 from modelsat.records.files import load_json, read_text
-from modelsat.records.importers.gather import SourceRow
+from modelsat.records.importers.gather import SourceRow, find_logs, rows_of_each
 from modelsat.records.importers.questions import answer_letter, kind_of, lettered
 
 _STATS = "per_instance_stats.json"
@@ -55,28 +57,13 @@ def helm_rows(path: Path, *, metric: str | None = None) -> Iterator[SourceRow]:
     Raises:
         DataError: There is no run, or it is the only one and cannot be read.
     """
-    folders = _runs(path)
-    for folder in folders:
-        try:
-            yield from _run_rows(folder, metric)
-        except DataError as error:
-            if len(folders) == 1:
-                raise
-            yield SourceRow(file=folder / _STATS, line=0, fault=str(error))
+    logs = find_logs(path, re.compile(re.escape(_STATS)), what=_STATS, mend="give a run folder of helm-run")
+    return rows_of_each(logs, partial(_run_rows, metric=metric))
 
 
-def _runs(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path.parent]
-    found = sorted(file.parent for file in path.rglob(_STATS))
-    if not found:
-        missing = f"no {_STATS} in it or below" if path.is_dir() else "no such path"
-        raise DataError(f"{path}: {missing}; give a run folder of helm-run.")
-    return found
-
-
-def _run_rows(folder: Path, metric: str | None) -> Iterator[SourceRow]:
-    file = folder / _STATS
+def _run_rows(file: Path, metric: str | None) -> Iterator[SourceRow]:
+    # Any file of a run folder stands for the folder.
+    folder, file = file.parent, file.with_name(_STATS)
     spec = _load(folder / "run_spec.json", dict)
     shared, questions = _shared(spec), _instances(folder)
     multiple_choice = str(_path(spec, "adapter_spec", "method")).startswith("multiple_choice")

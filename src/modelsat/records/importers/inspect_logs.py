@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import DataError, MissingExtraError
-from modelsat.records.importers.gather import SourceRow
+from modelsat.records.importers.gather import SourceRow, find_logs, rows_of_each
 from modelsat.records.importers.questions import answer_letter, kind_of, lettered
 
 if TYPE_CHECKING:
@@ -32,25 +33,12 @@ def inspect_rows(path: Path, *, metric: str | None = None) -> Iterator[SourceRow
         DataError: There is no log, or it is the only one and cannot be read.
         MissingExtraError: inspect_ai is not installed.
     """
-    files = _logs(path)
-    for file in files:
-        try:
-            yield from _log_rows(file, metric)
-        except DataError as error:
-            if len(files) == 1:
-                raise
-            yield SourceRow(file=file, line=0, fault=str(error))
-
-
-def _logs(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    found = [file for file in path.rglob("*") if _LOG.fullmatch(file.name) and file.is_file()]
-    if not found:
-        missing = "no .eval or .json log in it" if path.is_dir() else "no such path"
-        raise DataError(f"{path}: {missing}; give a log of inspect eval, or a folder of them.")
+    logs = find_logs(
+        path, _LOG, what=".eval or .json log", mend="give a log of inspect eval, or a folder of them"
+    )
     # A log's name begins with its date: of two runs of one task the newer comes first.
-    return sorted(found, key=lambda file: file.name, reverse=True)
+    logs.sort(key=lambda file: file.name, reverse=True)
+    return rows_of_each(logs, partial(_log_rows, metric=metric))
 
 
 def _read(file: Path) -> "EvalLog":

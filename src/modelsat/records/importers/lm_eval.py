@@ -13,7 +13,7 @@ from typing import Any
 from modelsat.errors import DataError
 from modelsat.records.files import load_json, read_text
 from modelsat.records.importers.columns import jsonl_rows
-from modelsat.records.importers.gather import SourceRow
+from modelsat.records.importers.gather import SourceRow, find_logs
 from modelsat.records.importers.questions import answer_letter, kind_of, lettered, texts
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+?)(_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+))?\.jsonl")
@@ -73,7 +73,9 @@ def lm_eval_rows(
     Raises:
         DataError: There is no samples file, or it is unreadable.
     """
-    for file in sample_files(path):
+    files = find_logs(path, _SAMPLES, what="samples_*.jsonl", mend="run lm_eval with --log_samples")
+    files.sort(key=lambda file: (str(file.parent), _date(file)), reverse=True)
+    for file in files:
         run = _run(file)
         chosen = filter_name
         for row in jsonl_rows(file):
@@ -91,23 +93,6 @@ def lm_eval_rows(
                 yield SourceRow(file=file, line=row.line, fault=str(error))
             else:
                 yield SourceRow(file=file, line=row.line, values=values)
-
-
-def sample_files(path: Path) -> list[Path]:
-    """The samples files at a path, of one task the newest first.
-
-    Raises:
-        DataError: There is none.
-    """
-    if path.is_file():
-        return [path]
-    found = [file for file in path.rglob("samples_*.jsonl") if file.is_file()]
-    if not found:
-        missing = (
-            "no samples_*.jsonl in it; run lm_eval with --log_samples" if path.is_dir() else "no such path"
-        )
-        raise DataError(f"{path}: {missing}.")
-    return sorted(found, key=lambda file: (str(file.parent), _date(file)), reverse=True)
 
 
 def _date(file: Path) -> str:
