@@ -1,5 +1,9 @@
 import json
+import os
+import subprocess
+import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -70,8 +74,15 @@ def test_an_empty_period_says_so() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("30m", 1e9 - 1_800),
+        ("30min", 1e9 - 1_800),
+        ("1minute", 1e9 - 60),
+        ("24hours", 1e9 - 86_400),
         ("7d", 1e9 - 604_800),
+        ("2weeks", 1e9 - 1_209_600),
+        # 1e9 is 2001-09-09T01:46:40Z.
+        ("1month", datetime(2001, 8, 9, 1, 46, 40, tzinfo=UTC).timestamp()),
+        ("9months", datetime(2000, 12, 9, 1, 46, 40, tzinfo=UTC).timestamp()),
+        ("1year", datetime(2000, 9, 9, 1, 46, 40, tzinfo=UTC).timestamp()),
         ("2001-09-09", 999_993_600),
         ("2001-09-09T01:46:40", 1e9),
         ("2001-09-09T03:46:40+02:00", 1e9),
@@ -81,10 +92,25 @@ def test_moments_are_ages_or_dates(text: str, expected: float) -> None:
     assert moment(text, 1e9) == expected
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "7", "-7d", "7 d", "99999w", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "7", "-7d", "7 d", "99999w", "2026-13-01", "7fortnights", "9999years"]
+)
 def test_other_moments_are_refused(text: str) -> None:
     with pytest.raises(DataError, match="is no time"):
         moment(text, 1e9)
+
+
+def test_a_month_before_its_last_days_is_the_last_day_of_a_shorter_month() -> None:
+    march = datetime(2024, 3, 31, 12, tzinfo=UTC).timestamp()
+    assert moment("1month", march) == datetime(2024, 2, 29, 12, tzinfo=UTC).timestamp()
+    assert moment("13months", march) == datetime(2023, 2, 28, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("command", [["store", "prune", "--yes", "--before"], ["report", "--since"]])
+def test_minutes_and_months_are_spelled(command: list[str]) -> None:
+    result = runner.invoke(app, [*command, "1m"])
+    assert result.exit_code == 1
+    assert result.stderr == "error: '1m' may mean minutes or months; write 1min or 1month.\n"
 
 
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
@@ -93,8 +119,33 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     assert "is not before" in result.stderr
 
 
-def test_what_is_old_is_pruned() -> None:
-    assert json.loads(runner.invoke(app, ["report", "--since", "8w", "--json"]).stdout)["decisions"] == 3
-    pruned = json.loads(runner.invoke(app, ["store", "prune", "--before", "7d", "--json"]).stdout)
+def decisions() -> int:
+    report = json.loads(runner.invoke(app, ["report", "--since", "8w", "--json"]).stdout)
+    return int(report["decisions"])
+
+
+def test_what_is_old_is_pruned_on_demand() -> None:
+    assert decisions() == 3
+    pruned = json.loads(runner.invoke(app, ["store", "prune", "--before", "7d", "--json", "--yes"]).stdout)
     assert pruned["deleted"] == {"decisions": 1, "usage": 2, "feedback": 1}
-    assert json.loads(runner.invoke(app, ["report", "--since", "8w", "--json"]).stdout)["decisions"] == 2
+    assert decisions() == 2
+
+
+def test_nothing_is_pruned_where_nobody_is_there_to_confirm_it() -> None:
+    result = runner.invoke(app, ["store", "prune", "--before", "7d"])
+    assert result.exit_code == 1
+    assert "deletes 1 decisions, 2 usage, 1 feedback from before" in result.stderr
+    assert "Pass --yes if that is meant; nothing was deleted." in result.stderr
+    assert decisions() == 3
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", 2), ("n", 3)])
+def test_a_person_is_asked_before_anything_is_pruned(answer: str, left: int) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "modelsat", "store", "prune", "--before", "7d"]
+    with subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE) as asking:
+        os.write(ours, f"{answer}\n".encode())
+        told = asking.communicate(timeout=60)[1].decode()
+    assert "Go on? [y/N]" in told
+    assert ("nothing was deleted" in told) == (answer == "n")
+    assert (asking.returncode, decisions()) == (int(answer == "n"), left)

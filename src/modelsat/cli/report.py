@@ -1,5 +1,6 @@
 """`modelsat report`: what routing was worth."""
 
+import calendar
 import re
 import time
 from datetime import UTC, datetime
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     from modelsat.gateway.report import Quality, RoutingReport
 
 Table = tuple[str, list[str], list[list[str]]]
-_UNITS_S = {"m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_UNITS_S = {
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3_600.0),
+    **dict.fromkeys(("d", "day"), 86_400.0),
+    **dict.fromkeys(("w", "week"), 604_800.0),
+}
+_UNITS_MONTHS = {"month": 1, "year": 12}
 
 
 def report(
     since: Annotated[
-        str, typer.Option(help="From when on: 30m, 24h, 7d, 4w, or a date such as 2026-03-31 (UTC).")
+        str,
+        typer.Option(help="From when on: 30min, 24h, 7d, 4w, 3months, or a date such as 2026-03-31 (UTC)."),
     ] = "7d",
     until: Annotated[
         str | None, typer.Option(help="Until when, written likewise; now by default.", show_default=False)
@@ -90,19 +98,35 @@ def report(
 
 
 def moment(text: str, now: float) -> float:
-    """A moment as users write it: an age such as 7d, or a date, with or without a time (UTC).
+    """A moment as users write it: an age such as 7d or 3months, or a date, with or without a time (UTC).
 
     Raises:
         DataError: It is neither.
     """
-    age = re.fullmatch(r"(\d{1,4})([mhdw])", text.strip(), re.ASCII)
-    if age:
-        return now - int(age[1]) * _UNITS_S[age[2]]
+    age = re.fullmatch(r"(\d{1,4})([a-z]+)", text.strip(), re.ASCII)
+    if age and age[2] == "m":
+        raise DataError(f"{text!r} may mean minutes or months; write {age[1]}min or {age[1]}month.")
     try:
+        if age:
+            number, unit = int(age[1]), age[2].removesuffix("s")
+            if unit in _UNITS_S:
+                return now - number * _UNITS_S[unit]
+            return _months_before(now, number * _UNITS_MONTHS[unit])
         date = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise DataError(f"{text!r} is no time; write 24h, 7d, or a date such as 2026-03-31.") from None
+    except (KeyError, ValueError):
+        raise DataError(
+            f"{text!r} is no time; write an age such as 30min, 24h, 7d, 4w, 3months or 1year, "
+            "or a date such as 2026-03-31."
+        ) from None
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def _months_before(now: float, months: int) -> float:
+    """The same day and time some calendar months ago, or the last day of that month where it is shorter."""
+    at = datetime.fromtimestamp(now, UTC)
+    year, month = divmod(12 * at.year + at.month - 1 - months, 12)
+    day = min(at.day, calendar.monthrange(year, month + 1)[1])
+    return at.replace(year=year, month=month + 1, day=day).timestamp()
 
 
 def summary(report: "RoutingReport") -> list[str]:

@@ -1,5 +1,6 @@
 """`modelsat store`: what the gateway remembers, and for how long."""
 
+import sys
 import time
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from modelsat.cli.keys import JsonOption, StoreOption
 from modelsat.cli.output import CommandGroup, print_json, progress, say
+from modelsat.errors import DataError
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Look after the gateway's store.")
 
@@ -19,25 +21,48 @@ def store() -> None:
 @app.command(epilog="Example: modelsat store prune --before 90d")
 def prune(
     before: Annotated[
-        str, typer.Option(help="Delete what is older: 24h, 90d, 12w, or a date such as 2026-03-31 (UTC).")
+        str,
+        typer.Option(
+            help="Delete what is older: 24h, 90d, 12w, 6months, or a date such as 2026-03-31 (UTC)."
+        ),
     ],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete old decisions, usage and feedback, prompts included.
+    """Delete old decisions, usage and feedback, prompts included, after asking.
 
     The gateway may run meanwhile. Keys and spending stay.
     """
     from modelsat.cli.report import moment
     from modelsat.gateway.report import iso_time
     from modelsat.gateway.store.database import store_url, using_store
-    from modelsat.gateway.store.retention import prune
+    from modelsat.gateway.store.retention import count_before, prune
 
     limit = moment(before, time.time())
-    with using_store(store_url(store)) as engine, progress("Deleting") as advance:
-        deleted = prune(engine, before=limit, progress=advance)
+    with using_store(store_url(store)) as engine:
+        found = count_before(engine, limit)
+        if any(found.values()) and not yes:
+            _confirm(f"This deletes {_listed(found)} from before {iso_time(limit)} for good.")
+        with progress("Deleting") as advance:
+            deleted = prune(engine, before=limit, progress=advance)
     if as_json:
         print_json({"before": iso_time(limit), "deleted": deleted})
         return
-    counts = ", ".join(f"{count:,} {name}" for name, count in deleted.items())
-    say(f"Deleted from before {iso_time(limit)}: {counts}.")
+    say(f"Deleted from before {iso_time(limit)}: {_listed(deleted)}.")
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _confirm(warning: str) -> None:
+    """Ask a person; where nobody can answer, nothing is done.
+
+    Raises:
+        DataError: The answer is no, or nobody is there.
+    """
+    if not sys.stdin.isatty():
+        raise DataError(f"{warning} Pass --yes if that is meant; nothing was deleted.")
+    if not typer.confirm(f"{warning} Go on?", err=True):
+        raise DataError("nothing was deleted.")

@@ -8,6 +8,16 @@ from modelsat.gateway.store.database import writing
 from modelsat.gateway.store.schema import decisions, feedback, usage
 
 SLICE = 5_000
+_PRUNED = (decisions, usage, feedback)
+
+
+def count_before(engine: sa.Engine, before: float) -> dict[str, int]:
+    """What `prune` would delete: rows by table."""
+    with engine.connect() as connection:
+        return {
+            table.name: connection.execute(sa.select(sa.func.count()).where(table.c.at < before)).scalar_one()
+            for table in _PRUNED
+        }
 
 
 def prune(
@@ -23,13 +33,9 @@ def prune(
     Returns:
         Rows deleted, by table.
     """
-    deleted = dict.fromkeys((table.name for table in (decisions, usage, feedback)), 0)
-    with engine.connect() as connection:
-        total = sum(
-            connection.execute(sa.select(sa.func.count()).where(table.c.at < before)).scalar_one()
-            for table in (decisions, usage, feedback)
-        )
-    for table in (decisions, usage, feedback):
+    total = sum(count_before(engine, before).values())
+    deleted = dict.fromkeys((table.name for table in _PRUNED), 0)
+    for table in _PRUNED:
         (name,) = table.primary_key
         some = sa.select(name).where(table.c.at < before).limit(SLICE)
         while True:
