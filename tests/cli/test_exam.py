@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from modelsat.capability.aptitude import AptitudeTest
-from modelsat.capability.card import read_card
+from modelsat.capability.card import read_card, write_card
 from modelsat.cli.exam import app
 from modelsat.records.store import OutcomeDirectory, read_instructions
 from modelsat.types import Instruction, Outcome
@@ -76,6 +76,59 @@ def test_building_twice_gives_the_same_exam(outcomes: Path, exam_file: Path, tmp
     assert result.exit_code == 0, result.output
     assert "law" in result.stdout
     assert again.read_text() == exam_file.read_text()
+
+
+def test_what_was_edited_by_hand_is_overwritten_on_demand_only(
+    outcomes: Path, exam_file: Path, tmp_path: Path
+) -> None:
+    arguments = ["build", "--outcomes", str(outcomes), "--tasks", "2", "--shots", "5", "-o", str(exam_file)]
+    # The same exam again loses nothing.
+    assert runner.invoke(app, arguments).exit_code == 0
+    built = AptitudeTest.load(exam_file)
+    edited = built.with_keywords({"law": ["Contracts", "Torts"]})
+    edited.save(exam_file)
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "keywords, examples or categories of 1 tasks were edited, those of 'law' for one" in result.stderr
+    assert "--force" in result.stderr
+    assert AptitudeTest.load(exam_file) == edited
+    result = runner.invoke(app, [*arguments, "--seed", "1"])
+    assert (result.exit_code, "holds another exam (exam, hash" in result.stderr) == (1, True)
+    assert AptitudeTest.load(exam_file) == edited
+    assert runner.invoke(app, [*arguments, "--force"]).exit_code == 0
+    assert AptitudeTest.load(exam_file) == built
+    exam_file.write_text("my notes", encoding="utf-8")
+    result = runner.invoke(app, arguments)
+    assert (result.exit_code, "is no blueprint" in result.stderr) == (1, True)
+    assert exam_file.read_text(encoding="utf-8") == "my notes"
+
+
+def test_an_own_exam_is_not_built_over_an_edited_one(tmp_path: Path) -> None:
+    items, exam = tmp_path / "items.csv", tmp_path / "exam.json"
+    items.write_text("task;text;answer\nlaw;Is a promise a contract?;no\n", encoding="utf-8")
+    arguments = ["build", "--from", str(items), "-o", str(exam)]
+    result = runner.invoke(app, arguments)
+    assert (result.exit_code, "--delimiter ';'" in result.stderr) == (1, True)
+    assert runner.invoke(app, [*arguments, "--delimiter", ";"]).exit_code == 0
+    AptitudeTest.load(exam).with_keywords({"law": ["Contracts"]}).save(exam)
+    texts = (tmp_path / "exam.texts.jsonl").read_bytes()
+    items.write_text("task;text;answer\nlaw;Is a promise a debt?;no\n", encoding="utf-8")
+    result = runner.invoke(app, [*arguments, "--delimiter", ";"])
+    assert (result.exit_code, "holds another exam" in result.stderr) == (1, True)
+    assert (tmp_path / "exam.texts.jsonl").read_bytes() == texts
+
+
+def test_expert_notes_in_a_card_survive_a_new_grade(outcomes: Path, exam_file: Path, tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    arguments = ["grade", "--outcomes", str(outcomes), "--exam", str(exam_file), "-o", str(cards)]
+    assert runner.invoke(app, arguments).exit_code == 0
+    card = cards / "strong.json"
+    write_card(card, replace(read_card(card), notes="Answers in French."))
+    assert runner.invoke(app, arguments).exit_code == 0
+    assert read_card(card).notes == "Answers in French."
+    write_card(card, replace(read_card(card), candidate="other"))
+    result = runner.invoke(app, arguments)
+    assert (result.exit_code, "is the card of other, not of strong" in result.stderr) == (1, True)
 
 
 def test_mistakes_are_one_sentence(outcomes: Path, tmp_path: Path) -> None:

@@ -201,6 +201,33 @@ def _examples(task: ExamTask) -> str:
     return f'      "examples": {json.dumps(task.examples, ensure_ascii=False)},\n' if task.examples else ""
 
 
+def require_unedited(path: Path, exam: AptitudeTest) -> None:
+    """Refuse to write an exam over what would be lost: keywords or examples edited by hand, another exam, another file.
+
+    Args:
+        path: Where the exam is to be written; nothing need be there.
+        exam: The exam.
+
+    Raises:
+        DataError: Something would be lost; names it.
+    """
+    if not path.exists():
+        return
+    mend = "give --force to overwrite it, or another --output"
+    try:
+        there = AptitudeTest.load(path)
+    except DataError:
+        raise DataError(f"{path}: is there already, and is no blueprint; {mend}.") from None
+    if there.hash != exam.hash:
+        raise DataError(f"{path}: holds another exam ({there.name}, hash {there.hash}); {mend}.")
+    edited = [old.name for old, new in zip(there.tasks, exam.tasks, strict=True) if old != new]
+    if edited:
+        raise DataError(
+            f"{path}: keywords, examples or categories of {len(edited)} tasks were edited, those of "
+            f"{edited[0]!r} for one; {mend}."
+        )
+
+
 def shipped_names() -> list[str]:
     """Names of the blueprints that come with the package."""
     folder = files("modelsat") / "assets" / "exam"

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -163,6 +163,22 @@ def write_card(path: Path | str, profile: CapabilityProfile, run: ExamRun | None
     )
     lines = ",\n".join("    " + json.dumps(task, ensure_ascii=False) for task in tasks)
     write_text(Path(path), redact(f'{{\n{head}  "tasks": [\n{lines}\n  ]\n}}\n'))
+
+
+def renew_card(path: Path, profile: CapabilityProfile, run: ExamRun | None = None) -> None:
+    """Write a capability card in place of an earlier one, if there is one, whose expert notes stay.
+
+    Raises:
+        DataError: What is there is no card, or the candidate's name in it is another.
+    """
+    if path.exists():
+        earlier = read_card(path)
+        if earlier.candidate != profile.candidate:
+            raise DataError(
+                f"{path}: is the card of {earlier.candidate}, not of {profile.candidate}; choose another folder."
+            )
+        profile = replace(profile, notes=profile.notes or earlier.notes)
+    write_card(path, profile, run)
 
 
 def card_name(candidate: str) -> str:

@@ -23,12 +23,13 @@ from modelsat.types import Instruction
 EXAMPLES = 5
 
 
-def read_items(path: Path, *, exam: str) -> tuple[Instruction, ...]:
+def read_items(path: Path, *, exam: str, delimiter: str | None = None) -> tuple[Instruction, ...]:
     """Read items from JSONL, or CSV with a header: task and text, and choices, answer, id, category where there are.
 
     Args:
         path: The file.
         exam: The exam's name; ids that the items do not bring along begin with it.
+        delimiter: As for `csv_rows`.
 
     Returns:
         One instruction per item, its options below its text, its answer as a letter where there are options.
@@ -37,7 +38,9 @@ def read_items(path: Path, *, exam: str) -> tuple[Instruction, ...]:
         DataError: A line cannot be read, lacks a task, has an answer that is none of its options, or asks what an
             earlier line asks; names the line.
     """
-    rows = csv_rows(path) if path.suffix == ".csv" else jsonl_rows(path)
+    rows = (
+        csv_rows(path, delimiter=delimiter) if path.suffix.lower() in (".csv", ".tsv") else jsonl_rows(path)
+    )
     items: list[Instruction] = []
     line_of: dict[str, int] = {}
     for row in rows:

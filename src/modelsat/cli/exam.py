@@ -8,6 +8,7 @@ import typer
 from modelsat.cli.exam_card import compare, show
 from modelsat.cli.exam_replay import replay
 from modelsat.cli.exam_run import FORMER, run, settings_type
+from modelsat.cli.imports import DelimiterOption
 from modelsat.cli.output import CommandGroup, print_json, print_table, say
 from modelsat.cli.settings import settings_command
 from modelsat.errors import DataError
@@ -71,24 +72,30 @@ def build(
         str | None, typer.Option(help="Name of the exam (default: the file's).", show_default=False)
     ] = None,
     source: SourceOption = None,
+    delimiter: DelimiterOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite a blueprint, even one whose keywords were edited.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the items that tell candidates apart, and name each task by five keywords.
 
     Items come from the tuning split only. Those that half of the candidates solve weigh most, in so far as
     their solvers also do well on the rest of the task. The blueprint holds ids, content hashes and keywords,
-    no texts; the keywords may be edited by hand.
+    no texts; the keywords may be edited by hand, and are not overwritten without --force.
 
     With --from, all items of a file of your own (task, text, choices, answer) make the exam, and their texts
     are written beside the blueprint, for `exam run --source`.
     """
     if items is not None and outcomes is None:
-        _build_own(items, output, name or output.stem, as_json=as_json)
+        exam = _own_exam(items, output, name or output.stem, delimiter=delimiter, force=force)
+        _print_exam(exam, output, as_json=as_json)
         return
     if items is not None or outcomes is None:
         raise DataError("give either --outcomes, to choose items from, or --from, with items of your own.")
     import numpy as np
 
+    from modelsat.capability.aptitude import require_unedited
     from modelsat.capability.selection import select_items, tuning_table
     from modelsat.records.splits import Splits, read_splits
     from modelsat.records.store import OutcomeDirectory
@@ -107,6 +114,8 @@ def build(
         name=name or output.stem,
         dataset=dataset or "",
     )
+    if not force:
+        require_unedited(output, exam)
     exam.save(output)
     _print_exam(exam, output, as_json=as_json)
 
@@ -128,12 +137,13 @@ def grade(
 ) -> None:
     """Write a capability card for every candidate that has outcomes on the exam's items.
 
-    A candidate may have sat a part only: its card says which tasks, and how many shots of each.
+    A candidate may have sat a part only: its card says which tasks, and how many shots of each. Expert notes in a
+    card that is written anew stay.
     """
     from datetime import date as day
 
     from modelsat.capability.aptitude import AptitudeTest
-    from modelsat.capability.card import card_name, write_card
+    from modelsat.capability.card import card_name, renew_card
     from modelsat.capability.grading import exam_table
     from modelsat.capability.grading import grade as grade_table
     from modelsat.records.store import OutcomeDirectory
@@ -149,7 +159,7 @@ def grade(
     rows = []
     for profile in sorted(profiles, key=lambda profile: -profile.level):
         path = output / card_name(profile.candidate)
-        write_card(path, profile)
+        renew_card(path, profile)
         shots = sum(result.shots for result in profile.results)
         rows.append((profile.candidate, profile.level, len(profile.results), shots, str(path)))
     if as_json:
@@ -164,21 +174,24 @@ def grade(
     say(f"{output}: {len(rows)} cards on exam {blueprint.name} ({len(blueprint.items)} items)")
 
 
-def _build_own(items: Path, output: Path, name: str, *, as_json: bool) -> None:
+def _own_exam(items: Path, output: Path, name: str, *, delimiter: str | None, force: bool) -> "AptitudeTest":
     """Make an exam of a file of items, with their texts beside the blueprint."""
+    from modelsat.capability.aptitude import require_unedited
     from modelsat.capability.own_exam import own_exam, read_items
     from modelsat.records.store import write_instructions
 
-    read = read_items(items, exam=name)
+    read = read_items(items, exam=name, delimiter=delimiter)
     exam = own_exam(read, name=name)
+    if not force:
+        require_unedited(output, exam)
     texts = output.with_suffix(".texts.jsonl")
     write_instructions(texts, read)
     exam.save(output)
-    _print_exam(exam, output, as_json=as_json)
     say(f"{texts}: their texts, for exam run --source")
     unanswered = sum(item.answer is None and item.kind != "code" for item in read)
     if unanswered:
         say(f"note: {unanswered} items have no answer; exam run cannot grade them, outcomes of your own can.")
+    return exam
 
 
 def _print_exam(exam: "AptitudeTest", output: Path, *, as_json: bool) -> None:

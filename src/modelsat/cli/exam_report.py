@@ -46,7 +46,7 @@ def show_plan(
 
 def report(results: "Sequence[ExamResult]", output: Path, register: Path | None, *, as_json: bool) -> None:
     """Write the cards, enter them in a zoo file, and print how each exam ended."""
-    from modelsat.capability.card import card_name, write_card
+    from modelsat.capability.card import card_name, renew_card
     from modelsat.capability.zoo_file import register as enter
 
     rows = []
@@ -60,7 +60,7 @@ def report(results: "Sequence[ExamResult]", output: Path, register: Path | None,
             row |= {"asked": result.outcome.asked, "seconds": round(result.outcome.seconds, 2)}
             row |= {"ended": result.outcome.reason or "finished", "lost": len(result.outcome.lost)}
         if result.profile is not None and result.run is not None:
-            write_card(card, result.profile, result.run)
+            renew_card(card, result.profile, result.run)
             row |= {"card": str(card), "level": round(result.profile.level, 4)}
             row |= {"shots": sum(task.shots for task in result.profile.results)}
             row |= {"unreadable": result.run.unreadable, "cost": result.run.cost}

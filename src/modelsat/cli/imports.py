@@ -8,7 +8,6 @@ import typer
 from modelsat.cli.import_command import Target, command
 from modelsat.cli.import_report import pairs
 from modelsat.cli.output import CommandGroup
-from modelsat.errors import DataError
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -21,6 +20,15 @@ MapOption = Annotated[
     list[str] | None,
     typer.Option(
         "--map", metavar="FIELD=COLUMN", help="Where a field is found; repeat for each.", show_default=False
+    ),
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHARACTER",
+        help="What stands between cells of a CSV file: one character, or tab (default: a comma, or a tab in .tsv).",
+        show_default=False,
     ),
 ]
 MetricOption = Annotated[
@@ -38,7 +46,7 @@ def import_csv(
     path: PathArgument,
     target: Target,
     map_: MapOption = None,
-    delimiter: Annotated[str, typer.Option(help="What stands between cells.")] = ",",
+    delimiter: DelimiterOption = None,
 ) -> None:
     """Import a CSV file with a header line.
 
@@ -48,8 +56,6 @@ def import_csv(
     """
     from modelsat.records.importers import csv_rows, renamed_rows
 
-    if len(delimiter) != 1:
-        raise DataError(f"--delimiter is {delimiter!r}; expected one character.")
     rows = csv_rows(path, delimiter=delimiter)
     target.take(renamed_rows(rows, pairs("--map", map_, "COLUMN"), target.constants))
 
@@ -122,19 +128,20 @@ def import_routerbench(
         bool,
         typer.Option("--trust-pickle", help="Read a pickle, which may run any code of whoever wrote it."),
     ] = False,
+    delimiter: DelimiterOption = None,
 ) -> None:
     """Import RouterBench's wide table: one row per prompt, one column of scores per model."""
     from modelsat.records.importers.routerbench import routerbench_rows
 
-    target.take(routerbench_rows(path, trust_pickle=trust_pickle))
+    target.take(routerbench_rows(path, trust_pickle=trust_pickle, delimiter=delimiter))
 
 
 @command(app, "embedllm", epilog="Example: modelsat import embedllm train.csv -o outcomes")
-def import_embedllm(path: PathArgument, target: Target) -> None:
+def import_embedllm(path: PathArgument, target: Target, delimiter: DelimiterOption = None) -> None:
     """Import a CSV file of EmbedLLM: prompt_id, model_name, label, prompt, category."""
     from modelsat.records.importers.embedllm import embedllm_rows
 
-    target.take(embedllm_rows(path))
+    target.take(embedllm_rows(path, delimiter=delimiter))
 
 
 @command(

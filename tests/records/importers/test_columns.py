@@ -55,6 +55,42 @@ def test_one_id_with_two_texts_is_rejected(tmp_path: Path) -> None:
     assert [row.line for row in result.rejected] == [3]
 
 
+@pytest.mark.parametrize(
+    ("name", "delimiter", "between"),
+    [
+        ("x.csv", ";", ";"),
+        ("x.csv", "tab", "\t"),
+        ("x.csv", "\\t", "\t"),
+        ("x.tsv", None, "\t"),
+        ("x.tsv", ",", ","),
+    ],
+)
+def test_cells_may_be_separated_otherwise(
+    tmp_path: Path, name: str, delimiter: str | None, between: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(f"a{between}b\n1{between}2\n", encoding="utf-8")
+    (row,) = csv_rows(path, delimiter=delimiter)
+    assert row.values == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(("between", "shown"), [(";", ";"), ("\t", "tab"), ("|", "|")])
+def test_a_header_in_one_piece_says_which_delimiter_to_give(tmp_path: Path, between: str, shown: str) -> None:
+    with pytest.raises(DataError, match=f"--delimiter '[{shown}]"):
+        list(csv_rows(_csv(tmp_path, f"candidate{between}text\n")))
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "ab"])
+def test_what_cannot_be_a_delimiter_is_refused(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(DataError, match="expected one character"):
+        list(csv_rows(_csv(tmp_path, "a,b\n"), delimiter=delimiter))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="two columns are called 'score'"):
+        list(csv_rows(_csv(tmp_path, "score,text,score,,\n")))
+
+
 def test_jsonl_reaches_into_nested_objects(tmp_path: Path) -> None:
     path = tmp_path / "evals.jsonl"
     path.write_text(

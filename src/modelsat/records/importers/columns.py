@@ -6,13 +6,16 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import DataError
 from modelsat.records.files import read_bytes, read_lines
 from modelsat.records.importers.gather import Import, SourceRow, gather
 from modelsat.records.importers.questions import digest
 from modelsat.records.schema import INSTRUCTION_COLUMNS, OUTCOME_COLUMNS
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 FIELDS = tuple(dict.fromkeys((*INSTRUCTION_COLUMNS, *OUTCOME_COLUMNS)))
 ALIASES = {"candidate": "model", "id": "instruction_id"}
@@ -46,23 +49,17 @@ def fixed_values(constants: Mapping[str, str]) -> dict[str, Any]:
     return {field_name(name): _converted(field_name(name), value) for name, value in constants.items()}
 
 
-def csv_rows(path: Path, *, delimiter: str = ",") -> Iterator[SourceRow]:
+def csv_rows(path: Path, *, delimiter: str | None = None) -> Iterator[SourceRow]:
     """Read a CSV file with a header line; a row that cannot be read says why.
 
+    Args:
+        path: The file.
+        delimiter: What stands between cells: one character, or "tab"; by default a comma, or a tab in a `.tsv` file.
+
     Raises:
-        DataError: The file is missing or has no header.
+        DataError: The file is missing or has no header, or its header shows another delimiter.
     """
-    csv.field_size_limit(_CELL_LIMIT)
-    # A byte that is not UTF-8 becomes a lone surrogate, and spoils its own row only.
-    text = read_bytes(path).decode("utf-8", "surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = next(reader, None)
-    except csv.Error as error:
-        raise DataError(f"{path}: not CSV ({error}).") from None
-    if not header or not any(name.strip() for name in header):
-        raise DataError(f"{path}: no header; the first line must name the columns.")
-    names = [name.strip() for name in header]
+    reader, names = _open_csv(path, delimiter)
     while True:
         line = reader.line_num + 1
         try:
@@ -81,6 +78,33 @@ def csv_rows(path: Path, *, delimiter: str = ",") -> Iterator[SourceRow]:
             yield SourceRow(file=path, line=line, fault=fault)
         else:
             yield SourceRow(file=path, line=line, values=dict(zip(names, cells, strict=True)))
+
+
+def _open_csv(path: Path, delimiter: str | None) -> tuple["Reader", list[str]]:
+    """What reads the rows below the header, and the header's names."""
+    between = delimiter or ("tab" if path.suffix.lower() == ".tsv" else ",")
+    between = "\t" if between in ("tab", "\\t") else between
+    if len(between) != 1 or between in '"\r\n':
+        raise DataError(f"the delimiter is {delimiter!r}; expected one character, such as ; or |, or tab.")
+    csv.field_size_limit(_CELL_LIMIT)
+    # A byte that is not UTF-8 becomes a lone surrogate, and spoils its own row only.
+    text = read_bytes(path).decode("utf-8", "surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between)
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV ({error}).") from None
+    if not header or not any(name.strip() for name in header):
+        raise DataError(f"{path}: no header; the first line must name the columns.")
+    names = [name.strip() for name in header]
+    other = next((mark for mark in ";\t|" if len(names) == 1 and mark in names[0]), "")
+    if other:
+        shown = "tab" if other == "\t" else other
+        raise DataError(f"{path}: has one column, {names[0][:60]!r}; read it with --delimiter '{shown}'.")
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are called {twice!r}; rename one of them.")
+    return reader, names
 
 
 def jsonl_rows(path: Path) -> Iterator[SourceRow]:

@@ -14,13 +14,13 @@ from modelsat.records.importers.gather import SourceRow
 _LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
 
-def embedllm_rows(path: Path) -> Iterator[SourceRow]:
-    """Read one CSV file.
+def embedllm_rows(path: Path, *, delimiter: str | None = None) -> Iterator[SourceRow]:
+    """Read one CSV file, with a delimiter as for `csv_rows`.
 
     Raises:
         DataError: The file is missing, or has other columns.
     """
-    for row in csv_rows(path):
+    for row in csv_rows(path, delimiter=delimiter):
         if row.values is None:
             yield row
             continue

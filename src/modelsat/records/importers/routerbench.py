@@ -19,19 +19,23 @@ _MARKS = ("|total_cost", "|model_response")
 _PICKLES = (".pkl", ".pickle")
 
 
-def routerbench_rows(path: Path, *, trust_pickle: bool = False) -> Iterator[SourceRow]:
+def routerbench_rows(
+    path: Path, *, trust_pickle: bool = False, delimiter: str | None = None
+) -> Iterator[SourceRow]:
     """Read a wide table; every cell with a score is a row.
 
     Args:
         path: A CSV file, or a pickled pandas table.
         trust_pickle: Read a pickle, which may run any code.
+        delimiter: Of a CSV file, as for `csv_rows`.
 
     Raises:
         DataError: The file is missing, has other columns, or is a pickle without trust.
         MissingExtraError: It is a pickle, and pandas is not installed.
     """
     models: list[str] | None = None
-    for row in _pickle_rows(path, trust_pickle) if path.suffix in _PICKLES else csv_rows(path):
+    pickled = path.suffix in _PICKLES
+    for row in _pickle_rows(path, trust_pickle) if pickled else csv_rows(path, delimiter=delimiter):
         if row.values is None:
             yield row
             continue
