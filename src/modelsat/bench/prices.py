@@ -1,6 +1,5 @@
 """A dated, editable table of prices: what the cost tables are computed with."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelsat.errors import DataError
-from modelsat.records.files import parse_object, read_text
+from modelsat.records.files import load_toml, parse_object, read_text
 from modelsat.routing.pricing import price_matrix
 from modelsat.types import Candidate, Instruction
 
@@ -38,11 +36,7 @@ class PriceTable:
         Raises:
             DataError: The file is missing or malformed; names file and field.
         """
-        try:
-            value = tomllib.loads(read_text(Path(path)))
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"{path}: not TOML ({error}).") from None
-        form = parse_object(value, _PricesFile, str(path))
+        form = parse_object(load_toml(read_text(Path(path)), str(path)), _PricesFile, str(path))
         return cls(
             date=form.date,
             currency=form.currency,

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from modelsat.capability.card import card_name, read_card, read_sat_card, write_
 from modelsat.capability.member import Member
 from modelsat.capability.profile import join_exams
 from modelsat.errors import DataError
-from modelsat.records.files import parse_object, read_text, write_text
+from modelsat.records.files import load_toml, parse_object, read_text, write_text
 from modelsat.types import Candidate
 from modelsat.types.candidates import CURRENCY
 from modelsat.types.ranges import require_currency
@@ -217,10 +216,7 @@ def _relative(card: Path, path: Path) -> str:
 
 def _parse(text: str, path: Path) -> tuple[list[tuple[Any, str]], str]:
     """The file's entries, each with its place for errors, and its currency."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: not TOML: {error}.") from None
+    content = load_toml(text, str(path))
     if content.get("format") != FORMAT:
         raise DataError(
             f"{path}: format is {content.get('format')!r}; expected {FORMAT!r} in the first line."

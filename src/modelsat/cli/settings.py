@@ -6,7 +6,6 @@ section of its docstring gives the help.
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import cleandoc
@@ -55,17 +54,9 @@ def read_settings(
     Raises:
         DataError: The file is not TOML, a name is unknown, or a value is out of range.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from modelsat.records.files import load_toml, parse_object, read_text
 
-    from modelsat.records.files import read_text
-    from modelsat.types.validation import describe_faults
-
-    values: dict[str, Any] = {}
-    if recipe is not None:
-        try:
-            values = tomllib.loads(read_text(recipe))
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"{recipe}: not TOML ({error}).") from None
+    values: dict[str, Any] = {} if recipe is None else load_toml(read_text(recipe), str(recipe))
     lists = {field.name for field in fields(kind) if _default(field) == ()}  # type: ignore[arg-type]
     assigned: dict[str, Any] = {}
     for text in assignments:
@@ -81,10 +72,7 @@ def read_settings(
             _assign(values, name, value)
     where = [str(recipe)] if recipe is not None else []
     where += [f"--set {text}" for text in assignments]
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        raise DataError(f"{', '.join(where) or 'settings'}: {describe_faults(error)}") from None
+    return parse_object(values, kind, ", ".join(where) or "settings")
 
 
 def settings_command(settings: Callable[[], type], former: Mapping[str, str]) -> type[TyperCommand]:

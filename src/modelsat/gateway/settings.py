@@ -4,7 +4,6 @@ Holds no secrets: keys of endpoints are named in the zoo file and kept elsewhere
 """
 
 import logging
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from modelsat.errors import DataError, PolicyError
-from modelsat.records.files import parse_object, read_text
+from modelsat.records.files import load_toml, parse_object, read_text
 from modelsat.routing.load import CASCADE, DEFAULT_ROUTER, SHIPPED
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.score_cache import DEFAULT_MEGABYTES
@@ -152,10 +151,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     Raises:
         DataError: It is missing, is not TOML, or does not name its format.
     """
-    try:
-        values = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: not TOML: {error}.") from None
+    values = load_toml(read_text(path), str(path))
     if values.get("format") != FORMAT:
         raise DataError(f"{path}: format is {values.get('format')!r}; expected {FORMAT!r} in the first line.")
     for name in ("zoo", "checkpoint", "router"):

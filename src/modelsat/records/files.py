@@ -6,6 +6,7 @@ Knows nothing of what the files mean; the formats live beside the types they des
 import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +102,14 @@ def load_json(text: str, where: str) -> Any:  # noqa: ANN401  # JSON may hold an
         raise DataError(f"{where}:{error.lineno}: not JSON ({error.msg}).") from None
     except (ValueError, RecursionError):
         raise DataError(f"{where}: not JSON (a number or nesting too large).") from None
+
+
+def load_toml(text: str, where: str) -> dict[str, Any]:
+    """Read TOML; `where` and errors as for `load_json`."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"{where}: not TOML: {error}.") from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any, str]]:
