@@ -8,12 +8,12 @@ from modelsat.capability.aptitude import ExamItem
 from modelsat.exam.answers import (
     READERS,
     grade_reply,
-    read_letter,
     read_number,
     same_number,
     same_text,
     without_thoughts,
 )
+from modelsat.exam.letters import read_letter
 from modelsat.exam.questions import Question
 from modelsat.types import Instruction, InstructionKind
 from tests.exam.conftest import instructions

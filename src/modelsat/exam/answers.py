@@ -5,11 +5,11 @@ much about how well the model follows instructions as about its knowledge.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from modelsat.exam.letters import plain_text, read_letter
 from modelsat.exam.questions import Question
 from modelsat.types import InstructionKind
 
@@ -18,20 +18,26 @@ _RELATIVE_TOLERANCE = 1e-4
 # An answer is at the beginning or at the end of a reply, however long it is. Repetitions in the patterns below are
 # bounded, so that no reply can cause excessive backtracking.
 _BEGINNING, _END = 2_000, 6_000
-_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
-
-# "A" and "I" are words too: they are an answer only where nothing but punctuation follows.
-_LETTER = r"(?:(?P<letter>[B-HJ-Z])(?![A-Za-z0-9'’])|(?P<word>[AI])(?=\s{0,3}(?:[).:,;*\]}$_`\"]|$|\n)))"
-_WRAP = r"[\s*_`\"'(\[{$]{0,8}(?:\\(?:boxed|text|mathrm|textbf)\{[\s*(]{0,3}){0,2}"
-_STATED = re.compile(
-    rf"[Aa](?i:nswer)\*{{0,2}}(?:\s{{1,3}}(?:is|would be|must be))?\s{{0,3}}[:=]?\s{{0,3}}"
-    rf"(?:(?i:option|choice)\s{{1,3}})?{_WRAP}{_LETTER}",
-    flags=re.MULTILINE,
+# Marks of a model's reasoning, in lower case.
+_TAGS = (
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reasoning",
+    "reflection",
+    "analysis",
+    "scratchpad",
+    "seed:think",
 )
-_BOXED_LETTER = re.compile(rf"\\boxed\{{{_WRAP}{_LETTER}")
-_BEGINS_WITH_LETTER = re.compile(rf"^{_WRAP}{_LETTER}")
-_ONLY_LETTER = re.compile(r"[\s*_`\"'(\[]{0,8}([A-Za-z])[\s*_`\"').\]:]{0,8}")
-_NAMED = re.compile(rf"(?:(?i:option|choice)\s{{1,3}}{_WRAP}{_LETTER})|\((?P<bracketed>[A-Z])\)")
+_THOUGHTS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in _TAGS),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+)
+_CONTROL = re.compile(r"<\|(?:end|return|start|im_end|eot_id|endoftext)\|>(?:assistant)?")
 
 _NUMBER = re.compile(
     r"[-+−]?\s?[$€£]?\s?(?:\d[\d,]{0,60}(?:\.\d{1,60})?|\.\d{1,60})(?:[eE][-+]?\d{1,9})?(?:\s?/\s?\d[\d,]{0,60})?"
@@ -87,41 +93,8 @@ def without_thoughts(reply: str) -> str:
     lowered = reply.lower() if len(reply.lower()) == len(reply) else reply
     start = max((at + len(close) for _, close in _THOUGHTS if (at := lowered.rfind(close)) >= 0), default=0)
     stop = min((at for begin, _ in _THOUGHTS if (at := lowered.find(begin, start)) >= 0), default=len(reply))
-    rest = reply[start:stop].strip()
+    rest = _CONTROL.sub(" ", reply[start:stop]).strip()
     return rest if len(rest) <= _BEGINNING + _END else f"{rest[:_BEGINNING]}\n{rest[-_END:]}"
-
-
-def read_letter(reply: str, choices: tuple[str, ...]) -> str | None:
-    r"""The letter of the chosen option.
-
-    In this order: the last one stated ("The answer is (C)", "Answer: C", `\boxed{C}`), a last or first line
-    that is only a letter, a letter at the beginning, an option in full, the only option named.
-    """
-    letters = tuple(chr(ord("A") + at) for at in range(len(choices)))
-    for pattern in (_STATED, _BOXED_LETTER):
-        stated = [found for match in pattern.finditer(reply) if (found := _letter(match)) in letters]
-        if stated:
-            return stated[-1]
-    lines = [line for line in reply.splitlines() if line.strip()]
-    for line in (*lines[-1:], *lines[:1]):
-        alone = _ONLY_LETTER.fullmatch(line.strip())
-        if alone and alone[1].upper() in letters:
-            return alone[1].upper()
-    begins = _BEGINS_WITH_LETTER.match(reply)
-    if begins and (found := _letter(begins)) in letters:
-        return found
-    said = {_plain(line) for line in (*lines[:1], *lines[-1:])}
-    matching = [
-        letter for letter, choice in zip(letters, choices, strict=True) if _plain(choice) in said - {""}
-    ]
-    if len(matching) == 1:
-        return matching[0]
-    named = {match["bracketed"] or _letter(match) for match in _NAMED.finditer(reply)} & set(letters)
-    return named.pop() if len(named) == 1 else None
-
-
-def _letter(match: re.Match[str]) -> str:
-    return match["letter"] or match["word"]
 
 
 def read_number(reply: str, choices: tuple[str, ...]) -> str | None:
@@ -155,12 +128,7 @@ def same_number(answer: str, reference: str) -> bool:
 
 def same_text(answer: str, reference: str) -> bool:
     """Whether two texts are equal except for case, spacing and punctuation at their ends."""
-    return _plain(answer) == _plain(reference)
-
-
-def _plain(text: str) -> str:
-    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return folded.strip(" .,;:!?*_`\"'“”‘’()[]")
+    return plain_text(answer) == plain_text(reference)
 
 
 def _last_boxed(reply: str) -> str | None:
