@@ -15,14 +15,15 @@ from typing import Annotated
 import aiohttp
 import typer
 
-from benchmarks.measure import Measure, MeasureReport, Progress, run
+from benchmarks.measure import Measure, MeasureReport, run
 from modelsat.bench.timing import machine, versions
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.cli.output import progress
+from modelsat.cli.output import progress_bars
 from modelsat.exam.endpoint import Endpoint
 from modelsat.exam.questions import PromptFormat, Question
 from modelsat.exam.session import run_session
 from modelsat.exam.settings import ExamSettings, Participant
+from modelsat.progress import Progress, no_progress
 from modelsat.testing import FakeEndpoint
 from modelsat.types import Candidate, Instruction
 
@@ -38,13 +39,13 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure how much of an endpoint's throughput an exam uses, against a fake endpoint. Nothing fails."""
-    with progress("Measuring") as advance:
+    with progress_bars() as advance:
         report = measure_throughput(questions=questions, repeats=repeats, progress=advance)
     report.print(as_json=as_json)
 
 
 def measure_throughput(
-    *, questions: int = 1000, repeats: int = 3, progress: Progress = lambda done, total: None
+    *, questions: int = 1000, repeats: int = 3, progress: Progress = no_progress
 ) -> MeasureReport:
     """Measure both ratios.
 
@@ -64,7 +65,7 @@ def measure_throughput(
             bare.append(asyncio.run(_bare(quick, asked)))
             ours.append(_exam_seconds(quick, exam, asked, BARE_CONCURRENCY))
             slow.append(_exam_seconds(delayed, exam, asked, IDEAL_CONCURRENCY))
-            progress(repeat + 1, repeats)
+            progress("measuring", repeat + 1, repeats)
     # Rounds of so many questions, each as long as the latency.
     ideal_s = -(-questions // IDEAL_CONCURRENCY) * LATENCY_S
     measures = (

@@ -15,10 +15,11 @@ import typer
 from benchmarks.gateway_faults import PATH, chat_body, first_model, measure_faults, verdict
 from benchmarks.gateway_process import cost_of, gateway_process, litellm_process
 from benchmarks.http_load import HttpClient, HttpReply, closed_loop, open_loop, quantile
-from benchmarks.measure import Measure, MeasureReport, Progress, chosen_parts, run
+from benchmarks.measure import Measure, MeasureReport, chosen_parts, run
 from benchmarks.texts import TEXTS
 from modelsat.bench.timing import machine, versions
-from modelsat.cli.output import progress
+from modelsat.cli.output import progress_bars
+from modelsat.progress import Progress, no_progress
 from modelsat.testing import FakeEndpoint
 
 Part = Literal["relay", "routed", "rate", "faults"]
@@ -76,12 +77,12 @@ def main(
         fault_rate=faults,
         litellm=litellm,
     )
-    with progress("Measuring") as advance:
+    with progress_bars() as advance:
         report = measure_gateway(plan, progress=advance)
     report.print(as_json=as_json)
 
 
-def measure_gateway(plan: LoadPlan, *, progress: Progress = lambda done, total: None) -> MeasureReport:
+def measure_gateway(plan: LoadPlan, *, progress: Progress = no_progress) -> MeasureReport:
     """Measure a gateway of its own.
 
     Args:
@@ -95,10 +96,10 @@ def measure_gateway(plan: LoadPlan, *, progress: Progress = lambda done, total: 
     here = machine()
     measures: list[Measure] = []
     for done, part in enumerate(plan.parts):
-        progress(done, len(plan.parts))
+        progress("measuring", done, len(plan.parts))
         with tempfile.TemporaryDirectory(prefix="modelsat-gateway-") as folder:
             measures += runs[part](plan, Path(folder))
-    progress(len(plan.parts), len(plan.parts))
+    progress("measuring", len(plan.parts), len(plan.parts))
     return MeasureReport(machine=here, versions=versions(_PACKAGES), measures=tuple(measures))
 
 

@@ -14,7 +14,6 @@ import typer
 from modelsat.cli.output import print_json, print_table
 from modelsat.errors import DataError, ModelSatError
 
-Progress = Callable[[int, int], None]
 Part = TypeVar("Part", bound=str)
 
 

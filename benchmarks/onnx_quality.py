@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.measure import Progress, listed, run
+from benchmarks.measure import listed, run
 from modelsat.bench import metrics
 from modelsat.bench.choosing import choose_in_zoos
 from modelsat.bench.heldout import HeldOut, hold_out
@@ -20,11 +20,12 @@ from modelsat.bench.timing import machine, versions
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import read_cards
 from modelsat.capability.zoo import ModelZoo
-from modelsat.cli.output import print_json, print_table, progress
+from modelsat.cli.output import print_json, print_table, progress_bars
 from modelsat.errors import DataError
 from modelsat.onnx.cache import has_vnni
 from modelsat.onnx.load import can_load, load_onnx_scorer
 from modelsat.onnx.sizes import Precision
+from modelsat.progress import Progress, no_progress
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint
@@ -115,7 +116,7 @@ def main(
         limit=limit,
         rng=np.random.default_rng(seed),
     )
-    with progress("Scoring") as advance:
+    with progress_bars() as advance:
         report = measure_quality(held_out, checkpoint=tuned, budgets=tokens or BUDGETS, progress=advance)
     if as_json:
         print_json(report.to_json())
@@ -149,7 +150,7 @@ def measure_quality(
     *,
     checkpoint: Checkpoint | None = None,
     budgets: Sequence[int] = BUDGETS,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> OnnxReport:
     """Score held-out instructions in fp32, in 8 bits where the processor can, and at other token budgets.
 
@@ -172,14 +173,14 @@ def measure_quality(
     rows: list[OnnxRow] = []
     reference: ScoreMatrix | None = None
     for done, (precision, tokens) in enumerate(runs):
-        progress(done, len(runs))
+        progress("scoring", done, len(runs))
         scorer = load_onnx_scorer(checkpoint, precision=precision, tokens=tokens)
         begun = time.process_time()
         scores = scorer.score(held_out.table.instructions, held_out.profiles)
         cpu_ms = 1000 * (time.process_time() - begun) / len(held_out.table)
         reference = reference or scores
         rows.append(_row(precision, tokens, scores, reference, held_out, cpu_ms))
-    progress(len(rows), len(rows))
+    progress("scoring", len(rows), len(rows))
     return OnnxReport(
         machine=here,
         versions=versions(_PACKAGES),

@@ -13,18 +13,19 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from benchmarks.measure import Measure, MeasureReport, Progress, chosen_parts, run, stopwatch, write_json
+from benchmarks.measure import Measure, MeasureReport, chosen_parts, run, stopwatch, write_json
 from benchmarks.speed_baselines import measure_baselines
 from benchmarks.speed_layouts import measure_layouts
 from benchmarks.speed_processes import measure_processes
 from benchmarks.texts import BATCHES, CANDIDATES, TEXTS, TOKENS, instructions_of, zoo_of
 from modelsat.bench.timing import interleaved, machine, versions
 from modelsat.capability.zoo import ModelZoo
-from modelsat.cli.output import progress
+from modelsat.cli.output import progress_bars
 from modelsat.errors import DataError
 from modelsat.network.load import load_scorer
 from modelsat.onnx.cache import best_precision
 from modelsat.onnx.load import load_onnx_scorer
+from modelsat.progress import Progress, no_progress
 from modelsat.routing.router import Router
 from modelsat.routing.score_cache import ScoreCache
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
@@ -55,7 +56,7 @@ def main(
     parts = chosen_parts(part, PARTS)
     if litellm is not None and not litellm.is_file():
         raise DataError(f"--litellm is {litellm}, which is not a file; give a Python that has LiteLLM.")
-    with progress("Measuring") as advance:
+    with progress_bars() as advance:
         report = measure_speed(parts, repeats=repeats, litellm=litellm, progress=advance)
     if output is not None:
         write_json(output, report.to_json())
@@ -67,7 +68,7 @@ def measure_speed(
     *,
     repeats: int = 5,
     litellm: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> MeasureReport:
     """Measure speed and memory with the shipped weights.
 
@@ -91,9 +92,9 @@ def measure_speed(
     here = machine()
     measures: list[Measure] = []
     for done, part in enumerate(parts):
-        progress(done, len(parts))
+        progress("measuring", done, len(parts))
         measures += runs[part](repeats)
-    progress(len(parts), len(parts))
+    progress("measuring", len(parts), len(parts))
     return MeasureReport(machine=here, versions=versions(_PACKAGES), measures=tuple(measures))
 
 

@@ -23,7 +23,7 @@ from modelsat.bench.setup import through_cache
 from modelsat.bench.timing import interleaved, machine, versions
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.zoo import ModelZoo
-from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.cli.output import print_json, print_table, progress_bars, say
 from modelsat.errors import DataError
 from modelsat.onnx.tokens import SentenceTokens
 from modelsat.records.splits import read_splits
@@ -143,7 +143,7 @@ def main(
         rng=np.random.default_rng(seed),
     )
     timed = load_tuned(teacher or DEFAULT_ROUTER)
-    with progress("Measuring") as advance:
+    with progress_bars() as advance:
         rows = measure_students(
             held_out,
             through_cache(timed, teacher or shipped_folder(), progress=advance),

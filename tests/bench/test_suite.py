@@ -158,8 +158,8 @@ def test_finished_sections_are_not_computed_again(
     assert whole.tables == first.tables
 
 
-def test_progress_rises_to_one(setup: Setup) -> None:
-    told: list[tuple[str, float]] = []
+def test_progress_rises_to_the_end(setup: Setup) -> None:
+    told: list[tuple[str, int]] = []
     run_suite(
         setup,
         suite="full",
@@ -168,12 +168,12 @@ def test_progress_rises_to_one(setup: Setup) -> None:
         command="test",
         folder=None,
         only=("stream",),
-        progress=lambda what, share: told.append((what, share)),
+        progress=lambda step, done, total: told.append((step, done)),
     )
-    shares = [share for _, share in told]
-    assert shares == sorted(shares)
-    assert told[-1] == ("done", 1.0)
-    assert any("tuning up to" in what for what, _ in told)
+    percents = [percent for _, percent in told]
+    assert percents == sorted(percents)
+    assert told[-1] == ("benchmark", 100)
+    assert any("tuning up to" in step for step, _ in told)
 
 
 def test_a_leak_stops_everything(setup: Setup) -> None:

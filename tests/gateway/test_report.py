@@ -169,9 +169,9 @@ def test_an_empty_period_is_a_report_too() -> None:
 
 
 def test_progress_reaches_its_end() -> None:
-    calls: list[tuple[int, int]] = []
-    reported([traffic()] * 1_500, progress=lambda done, total: calls.append((done, total)))
-    assert calls[-1] == (3_000, 3_000)
+    calls: list[tuple[str, int, int]] = []
+    reported([traffic()] * 1_500, progress=lambda *call: calls.append(call))
+    assert calls[-1] == ("reading", 3_000, 3_000)
 
 
 def test_a_period_is_read_from_the_store_as_it_was_written(engine: sa.Engine) -> None:

@@ -64,9 +64,9 @@ def test_a_megabyte_is_read_up_to_the_budget(encoder: TextEncoder) -> None:
 
 
 def test_progress_ends_at_the_last_text(encoder: TextEncoder) -> None:
-    done: list[tuple[int, int]] = []
+    done: list[tuple[str, int, int]] = []
     encoder.encode(TEXTS, batch_size=3, progress=lambda *at: done.append(at))
-    assert done == [(3, 4), (4, 4)]
+    assert done == [("embedding", 3, 4), ("embedding", 4, 4)]
 
 
 def test_text_never_acts_as_control_tokens(encoder: TextEncoder) -> None:

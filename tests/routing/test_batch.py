@@ -53,7 +53,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_every_form_of_a_request_is_routed_in_order(router: Router, source: Path, tmp_path: Path) -> None:
     seen = []
     report = route_file(
-        router, source, tmp_path / "out.jsonl", progress=lambda *done: seen.append(done), batch_size=3
+        router, source, tmp_path / "out.jsonl", progress=lambda *call: seen.append(call[1:]), batch_size=3
     )
     rows = rows_of(tmp_path / "out.jsonl")
     assert [row["line"] for row in rows] == [1, 2, 3, 4]

@@ -22,6 +22,7 @@ from modelsat.bench.cache import digest
 from modelsat.bench.choosing import best_single, choose_in
 from modelsat.bench.results import Cell, Table
 from modelsat.bench.setup import Setup
+from modelsat.progress import Progress
 from modelsat.records.table import OutcomeTable
 from modelsat.routing.load import load_tuned
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
@@ -30,8 +31,6 @@ from modelsat.tuning.dataset import read_tuning_data
 from modelsat.tuning.recipe import Recipe
 from modelsat.tuning.tune import tune
 from modelsat.types import ScoreMatrix, column_index
-
-StepProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +106,7 @@ VARIANTS: tuple[Variant, ...] = (
 
 
 def ablation_table(
-    setup: Setup, arena: Arena, *, folder: Path | None, seed: int, progress: StepProgress
+    setup: Setup, arena: Arena, *, folder: Path | None, seed: int, progress: Progress
 ) -> Table:
     """Tune every variant and measure it.
 
@@ -158,7 +157,7 @@ def _measured(
         recipe=recipe,
         folder=runs / digest(setup.data_hash, repr(sorted(asdict(config).items())), repr(recipe)),
         log=lambda record: report(f"stage {record['stage']}") if "stage" in record else None,
-        progress=lambda what, at, total: report(f"{what} {at}/{total}"),
+        progress=lambda step, done, total: report(f"{step} {done}/{total}"),
         notes={"exam": setup.exam.name},
     )
     rows = np.random.default_rng(seed).permutation(arena.widest)[: study.routed]

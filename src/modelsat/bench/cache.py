@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from modelsat.progress import Progress, no_progress
 from modelsat.types import FloatArray
 
-Progress = Callable[[int, int], None]
 CHUNK = 256
 
 
@@ -40,7 +40,7 @@ class RowCache:
         texts: Sequence[str],
         compute: Callable[[Sequence[int]], FloatArray],
         *,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
         chunk: int = CHUNK,
     ) -> FloatArray:
         """The rows of some texts.
@@ -67,8 +67,7 @@ class RowCache:
             for position, row in zip(part, compute(part), strict=True):
                 self._rows[keys[position]] = np.asarray(row, dtype=np.float32)
             self._save()
-            if progress:
-                progress(known + start + len(part), len(texts))
+            progress("reading", known + start + len(part), len(texts))
         return np.stack([self._rows[key] for key in keys])
 
     def add(self, texts: Sequence[str], rows: FloatArray) -> None:
@@ -101,7 +100,7 @@ class CachedEmbed:
         load: Callable[[], Callable[[Sequence[str]], FloatArray]],
         cache: RowCache,
         *,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> None:
         self._load, self._cache, self.progress = load, cache, progress
         self._encode: Callable[[Sequence[str]], FloatArray] | None = None

@@ -1,6 +1,6 @@
 """The settings of one benchmark and what was let loose in them, each made when it is first asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from modelsat.bench.setup import ItemsKnown, Setup
 from modelsat.bench.stream import cutoff_of
 from modelsat.bench.zoos import Contest
 from modelsat.errors import DataError
+from modelsat.progress import Progress, no_progress
 from modelsat.types import ScoreMatrix
 
 # What is going on, done, in all.
-StepProgress = Callable[[str, int, int], None]
 
 
 class Contests:
@@ -44,7 +44,7 @@ class Contests:
         self.split: Split = split
         self.seed = seed
         self.folder = folder
-        self.progress: StepProgress = lambda step, done, total: None
+        self.progress: Progress = no_progress
         self._part: Part = "validation" if split == "development" else "test"
 
     def report(self, step: str, done: int, total: int) -> None:
@@ -54,7 +54,7 @@ class Contests:
     @property
     def scorer(self) -> CachedScorer:
         """The router, reporting how reading gets on."""
-        self.setup.scorer.progress = lambda done, total: self.report("reading", done, total)
+        self.setup.scorer.progress = self.report
         return self.setup.scorer
 
     @cached_property
@@ -177,12 +177,12 @@ class Contests:
             outputs=self.setup.outputs,
             effort=self.effort.rivals,
             seed=self.seed,
-            progress=lambda done, total: self.report(f"fitting rivals on {arena.name}", done, total),
+            progress=lambda step, done, total: self.report(f"fitting baselines on {arena.name}", done, total),
         )
 
     @property
     def _embed(self) -> ItemsKnown:
-        self.setup.embed.report_to(lambda done, total: self.report("embedding", done, total))
+        self.setup.embed.report_to(lambda step, done, total: self.report("embedding", done, total))
         return self.setup.embed
 
     def _source_arena(

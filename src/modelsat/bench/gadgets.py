@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.bench.arena import Arena
-from modelsat.bench.cache import Progress
 from modelsat.bench.choosing import choose_in
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.results import Cell, Table
+from modelsat.progress import Progress, no_progress
 from modelsat.routing.scorer import Scorer
 from modelsat.types import Instruction, ScoreMatrix, column_index
 
@@ -49,7 +49,7 @@ def gadgets_table(
     *,
     search: Search,
     seed: int,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Table | None:
     """Success rates of known and searched gadgets, zoo by zoo; nothing where no zoo has prices.
 
@@ -95,7 +95,7 @@ def search_gadget(
     *,
     search: Search,
     rng: np.random.Generator,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> str:
     """Random search with improvement: the best string so far, with a few of its words exchanged, is tried next.
 
@@ -121,8 +121,7 @@ def search_gadget(
         pull = np.mean([_margin(scores, arena.held_out.zoos[zoo], column) for zoo, column in dearest.items()])
         if pull > reached:
             best, reached = proposal, float(pull)
-        if progress:
-            progress(tried + 1, search.proposals)
+        progress("searching", tried + 1, search.proposals)
     return " ".join(best)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.bench.cache import Progress, RowCache, digest
+from modelsat.bench.cache import RowCache, digest
 from modelsat.capability.card import card_object
+from modelsat.progress import Progress, no_progress
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.scorer import TwoPhaseScorer
 from modelsat.types import CapabilityProfile, FloatArray, Instruction, ScoreMatrix
@@ -44,7 +45,7 @@ class CachedScorer:
     ) -> None:
         self.name = scorer.name
         self.scorer = scorer
-        self.progress: Progress | None = None
+        self.progress: Progress = no_progress
         self._folder = folder
         self.identity = identity
         self._embeddings = embeddings
@@ -88,7 +89,7 @@ def score_cached(
     profiles: Sequence[CapabilityProfile],
     cache: RowCache,
     *,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> ScoreMatrix:
     """Score through a cache, which must be this scorer's and these profiles' own.
 

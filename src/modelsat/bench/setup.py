@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from modelsat.bench.baselines.by_name import Embed
-from modelsat.bench.cache import CachedEmbed, Progress, RowCache, digest, folder_digest
+from modelsat.bench.cache import CachedEmbed, RowCache, digest, folder_digest
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.scoring import CachedScorer
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_object
 from modelsat.errors import DataError
 from modelsat.network.pretrained import require_torch
+from modelsat.progress import Progress, no_progress
 from modelsat.records.models import ModelFacts, read_models
 from modelsat.records.outputs import read_outputs
 from modelsat.records.splits import Splits, read_splits
@@ -86,7 +87,7 @@ class ItemsKnown:
         found = dict(zip(missing, self._embed(missing), strict=True)) if missing else {}
         return np.stack([self._rows[text] if text in self._rows else found[text] for text in texts])
 
-    def report_to(self, progress: Progress | None) -> None:
+    def report_to(self, progress: Progress) -> None:
         """Tell someone else how embedding gets on."""
         self._embed.progress = progress
 
@@ -169,7 +170,7 @@ def _data_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def through_cache(scorer: Scorer, folder: Path, *, progress: Progress | None = None) -> CachedScorer:
+def through_cache(scorer: Scorer, folder: Path, *, progress: Progress = no_progress) -> CachedScorer:
     """A router with the user's cache before it.
 
     Args:

@@ -22,10 +22,10 @@ from modelsat.bench.stream import stream_table
 from modelsat.bench.timing import machine, versions
 from modelsat.bench.zoos import choices_table, ranking_table, reliability_table, zoo_table
 from modelsat.errors import DataError
+from modelsat.progress import Progress, no_progress
 from modelsat.scoring.scorer import TwoPhaseScorer
 
 # What is going on, share of the whole work done.
-SuiteProgress = Callable[[str, float], None]
 # Share of a section that the suite would not have run.
 _ASKED_FOR = 0.5
 _PACKAGES = ("modelsat", "numpy", "scikit-learn", "torch", "transformers", "onnxruntime")
@@ -57,7 +57,7 @@ def run_suite(
     command: str,
     folder: Path | None,
     only: Sequence[str] = (),
-    progress: SuiteProgress = lambda told, share: None,
+    progress: Progress = no_progress,
 ) -> BenchmarkResult:
     """Run a benchmark; the leakage check comes first, whatever is asked for.
 
@@ -69,7 +69,7 @@ def run_suite(
         command: To be told with the result.
         folder: Where finished sections are kept; None keeps none.
         only: Names of sections; all that belong to the suite by default.
-        progress: Told what is going on, and the share of the work that is done.
+        progress: Called with percents of the work; the step's details say what is going on.
 
     Raises:
         DataError: Something leaks, or there is no such section.
@@ -104,12 +104,12 @@ def run_suite(
         if path is not None and path.exists():
             parts.append(BenchmarkResult.load(path))
         else:
-            progress(section.told, done)
+            contests.progress("", 0, 1)
             parts.append(_computed(section, contests, frame))
             if path is not None:
                 parts[-1].save(path)
         done += share
-    progress("done", 1.0)
+    progress("benchmark", 100, 100)
     return replace(
         frame,
         tables=tuple(table for part in parts for table in part.tables),
@@ -135,11 +135,12 @@ def _computed(section: Section, contests: Contests, frame: BenchmarkResult) -> B
     )
 
 
-def _within(progress: SuiteProgress, told: str, done: float, share: float) -> Callable[[str, int, int], None]:
+def _within(progress: Progress, told: str, done: float, share: float) -> Progress:
     """Progress inside a section as progress of the whole."""
 
     def advance(step: str, at: int, total: int) -> None:
-        progress(f"{told}: {step}", done + share * (at / total if total else 1.0))
+        percent = round(100 * (done + share * (at / total if total else 1.0)))
+        progress(": ".join(filter(None, ("benchmark", told, step))), percent, 100)
 
     return advance
 
@@ -206,7 +207,7 @@ def _gadgets(contests: Contests) -> list[Table]:
         contests.setup.prices,
         search=contests.effort.gadgets,
         seed=contests.seed,
-        progress=lambda done, total: contests.report("searching", done, total),
+        progress=contests.report,
     )
     return [] if table is None else [table]
 

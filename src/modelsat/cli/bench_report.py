@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.cli.output import print_json, print_table, progress_bars, say
 
 if TYPE_CHECKING:
     from modelsat.bench.reporting.views import View
@@ -41,7 +41,7 @@ def write(result: "BenchmarkResult", folder: Path, *, plots: bool) -> None:
     """Write a report and say where its page is."""
     from modelsat.bench.reporting.report_directory import write_report
 
-    with progress("Drawing", show=plots) as advance:
+    with progress_bars() as advance:
         page = write_report(result, folder, plots=plots, progress=advance)
     say(f"{page}: written.")
 

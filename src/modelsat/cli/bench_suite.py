@@ -2,15 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from modelsat.cli.bench_report import print_result, result_json, write
-from modelsat.cli.output import console, print_json, say
+from modelsat.cli.output import print_json, progress_bars, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -148,8 +147,8 @@ def _run(
         raise DataError(
             "--outcomes is missing; give the folder of instructions and outcomes, or set MODELSAT_OUTCOMES."
         )
-    with _progress() as advance:
-        advance("Reading", 0.0)
+    with progress_bars() as advance:
+        advance("benchmark: reading", 0, 100)
         setup = load_setup(
             outcomes,
             splits=splits,
@@ -184,14 +183,3 @@ def _one_of(option: str, value: str, known: Sequence[Choice]) -> Choice:
         if value == choice:
             return choice
     raise DataError(f"{option} is {value!r}; expected {' or '.join(known)}.")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """One bar over the whole benchmark, with the time that is left."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda told, share: bar.update(task, description=told, completed=share)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.evaluate_report import print_report
-from modelsat.cli.output import print_json, progress, say
+from modelsat.cli.output import print_json, progress_bars, say
 from modelsat.errors import DataError
+from modelsat.progress import Progress
 
 if TYPE_CHECKING:
-    from modelsat.bench.cache import CachedEmbed, Progress, RowCache
+    from modelsat.bench.cache import CachedEmbed, RowCache
     from modelsat.bench.heldout import HeldOut
     from modelsat.bench.report import ControlReport, RouterReport
     from modelsat.network.encoder import TextEncoder
@@ -97,13 +98,13 @@ def evaluate(
         )
         reports.append(router_report)
     if with_baselines:
-        with progress("Embedding instructions") as advance:
+        with progress_bars() as advance:
             embed = _embedder(advance, fresh=fresh)
             embed([row.text for row in (*held_out.tuning.instructions, *held_out.table.instructions)])
-        with progress("Fitting baselines") as advance:
+        with progress_bars() as advance:
             scorers = baselines(held_out, embed, exam=test, instructions=directory.instructions, seed=seed)
             for done, scorer in enumerate(scorers):
-                advance(done, len(scorers))
+                advance("fitting baselines", done, len(scorers))
                 scores = scorer.score(held_out.table.instructions, held_out.profiles)
                 reports.append(measure(scorer.name, scores, held_out, seed=seed))
     report = EvaluationReport(
@@ -153,7 +154,7 @@ def _measure_router(
         *(control_profiles(held_out.profiles, seed=seed) if with_controls else ()),
     )
     cache = _score_cache(checkpoint, profiles, fresh=fresh)
-    with progress("Scoring") as advance:
+    with progress_bars() as advance:
         scores = score_cached(scorer, held_out.table.instructions, profiles, cache, progress=advance)
     own, swapped = split_candidates(scores, len(held_out.profiles))
     report = measure(scorer.name, own, held_out, seed=seed)

@@ -5,7 +5,7 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import TextWrapper, wrap
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 
 from modelsat.errors import ModelSatError
-from modelsat.progress import Progress as StepProgress
 from modelsat.redaction import redact
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from typer._click import Command, Context
 
-Progress = Callable[[int, int], None]
+    from modelsat.progress import Progress
+
 INTERRUPTED = 130
 # Between columns.
 GAP = 2
@@ -189,30 +189,7 @@ def share_out(room: int, least: Sequence[int], most: Sequence[int]) -> list[int]
 
 
 @contextmanager
-def progress(description: str, *, show: bool = True) -> Iterator[Progress]:
-    """A progress bar on stderr, as the callback that library code takes.
-
-    Args:
-        description: What is going on.
-        show: False gives a callback that does nothing.
-
-    Yields:
-        A callback for (done, in all).
-    """
-    if not show:
-        yield lambda done, total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def progress_bars() -> Iterator[StepProgress]:
+def progress_bars() -> "Iterator[Progress]":
     """Progress bars on stderr, one for each step; nothing where stderr is not a terminal.
 
     Yields:

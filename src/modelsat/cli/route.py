@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.output import print_json, print_table, progress, say
+from modelsat.cli.output import print_json, print_table, progress_bars, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def route(
         from modelsat.routing.batch import route_file
 
         loaded = load_router(router, zoo, candidates, policy)
-        with progress("Routing") as advance:
+        with progress_bars() as advance:
             report = route_file(
                 loaded,
                 source,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from modelsat.cli.keys import JsonOption, StoreOption
-from modelsat.cli.output import CommandGroup, print_json, progress, say
+from modelsat.cli.output import CommandGroup, print_json, progress_bars, say
 from modelsat.errors import DataError
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Look after the gateway's store.")
@@ -44,7 +44,7 @@ def prune(
         found = count_before(engine, limit)
         if any(found.values()) and not yes:
             _confirm(f"This deletes {_listed(found)} from before {iso_time(limit)} for good.")
-        with progress("Deleting") as advance:
+        with progress_bars() as advance:
             deleted = prune(engine, before=limit, progress=advance)
     if as_json:
         print_json({"before": iso_time(limit), "deleted": deleted})

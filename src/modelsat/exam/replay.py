@@ -77,7 +77,7 @@ def replay(
         bank = ItemBank.fit(exam, np.delete(answers, candidate, axis=0))
         for at, width in enumerate(widths):
             rows[at].append(_sit(exam, recorded, bank, width, rng))
-        progress("Replaying", candidate + 1, len(answers))
+        progress("replaying", candidate + 1, len(answers))
     return [_summary(width, sat) for width, sat in zip(widths, rows, strict=True)]
 
 

@@ -7,7 +7,7 @@ requests at the prices of the day, and long ones are long for both.
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -16,9 +16,9 @@ import numpy as np
 
 from modelsat.gateway.comparison import Alternative, Comparer, Day, Standing, comparable
 from modelsat.gateway.store.reads import Traffic
+from modelsat.progress import Progress, no_progress
 from modelsat.statistics import wilson_interval
 
-Progress = Callable[[int, int], None]
 PROGRESS_EVERY = 1_000
 FAILED = 400
 
@@ -142,7 +142,7 @@ def make_report(
     until: float,
     strongest: str | None = None,
     cheapest: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> RoutingReport:
     """Read a period and sum it up.
 
@@ -165,8 +165,7 @@ def make_report(
         for row in period:
             yield row
             done += 1
-            if progress is not None and (done % PROGRESS_EVERY == 0 or done == total):
-                progress(done, total)
+            progress("reading", done, total)
 
     counts: Counter[str] = Counter()
     origins: Counter[str] = Counter()

@@ -4,7 +4,7 @@ It turns text into vectors. It does not know what the text is about.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from modelsat.errors import CheckpointError
 from modelsat.network.pretrained import quiet_loading
+from modelsat.progress import Progress, no_progress
 from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
 from modelsat.types import FloatArray
 
@@ -59,7 +60,7 @@ class TextEncoder:
         *,
         batch_size: int = 32,
         budget: int = 256,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = no_progress,
     ) -> FloatArray:
         """Embed texts as unit vectors.
 
@@ -78,8 +79,7 @@ class TextEncoder:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             vectors[rows] = self._encode_batch([texts[row] for row in rows], budget).numpy()
-            if progress:
-                progress(min(start + batch_size, len(order)), len(order))
+            progress("embedding", min(start + batch_size, len(order)), len(order))
         return vectors
 
     def _encode_batch(self, texts: list[str], budget: int) -> Tensor:

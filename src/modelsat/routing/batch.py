@@ -7,12 +7,13 @@ and hashes of all that the decision depends on, so that it goes on with nothing 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from modelsat.errors import DataError
+from modelsat.progress import Progress, no_progress
 from modelsat.records.files import read_lines
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.requests import looks_like_messages, to_instruction
@@ -20,7 +21,6 @@ from modelsat.routing.router import BATCH_SIZE, Router
 from modelsat.routing.scorer import identity_of
 from modelsat.types import Comparison, Instruction, RoutingDecision
 
-Progress = Callable[[int, int], None]
 LINES_NAMED = 5
 
 
@@ -50,7 +50,7 @@ def route_file(
     top: int | None = None,
     explain: bool = False,
     batch_size: int = BATCH_SIZE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> BatchReport:
     """Route every line of a JSONL file.
 
@@ -98,8 +98,7 @@ def route_file(
     waiting = [number for number in lines if number not in held.places and number not in kept.places]
     resumed = len(lines) - len(waiting)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if progress:
-        progress(resumed, len(lines))
+    progress("routing", resumed, len(lines))
     with growing.open("ab") as output:
         output.truncate(kept.size)
         for start in range(0, len(waiting), batch_size):
@@ -111,8 +110,7 @@ def route_file(
                 row = {"line": number, **row, **stamps[number]}
                 output.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
             output.flush()
-            if progress:
-                progress(resumed + start + len(batch), len(lines))
+            progress("routing", resumed + start + len(batch), len(lines))
     if held.faults:
         _merge(target, held, redone, _read_decisions(redone, stamps), lines)
     redone.unlink(missing_ok=True)

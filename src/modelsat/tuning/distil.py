@@ -18,6 +18,7 @@ from modelsat.network.attention import CardTensors
 from modelsat.network.encoder import load_encoder
 from modelsat.network.exam_network import card_tensors
 from modelsat.network.student import StudentNetwork, TruncatedEncoder
+from modelsat.progress import Progress
 from modelsat.scoring.checkpoint import Checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles
@@ -26,7 +27,7 @@ from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.objectives import TrainingTargets, parameter_groups, soft_target_loss, tuned_tensors
 from modelsat.tuning.precision import backbone_precision, full_precision
 from modelsat.tuning.recipe import Recipe
-from modelsat.tuning.run import Progress, Run
+from modelsat.tuning.run import Run
 from modelsat.tuning.samples import draw_candidates
 from modelsat.tuning.teacher import Teacher, TeacherTargets
 from modelsat.tuning.trainer import Log

@@ -59,7 +59,7 @@ class PromptedRun(Run[Backbone]):
         logits: FloatArray = self.network.score(
             tokens,
             self.held_out,
-            progress=lambda done, total: self.progress("validation", done, total),
+            progress=lambda step, done, total: self.progress("validation", done, total),
         ).numpy()
         return logits
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import CheckpointError, DataError
 from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters, set_adapters
 from modelsat.network.encoder import load_encoder
+from modelsat.progress import Progress
 from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
@@ -28,7 +29,6 @@ from modelsat.tuning.teacher import Teacher, TeacherTargets
 from modelsat.tuning.trainer import Log, Objective, Trainer
 from modelsat.types import FloatArray
 
-Progress = Callable[[str, int, int], None]
 Carrier = TypeVar("Carrier", bound=Adaptable)
 
 

@@ -7,7 +7,7 @@ one.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from modelsat.network.backbone import Backbone, TokenBatch, causal_visibility, pad
+from modelsat.progress import Progress, no_progress
 
 SHARD = 512
 BATCH = 16
@@ -85,7 +86,7 @@ def fill_states(
     sequences: Sequence[Sequence[int]],
     *,
     stop: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
     """Compute what the cache lacks.
 
@@ -108,8 +109,7 @@ def fill_states(
             for key, row, length in zip(keys, output, batch.lengths.tolist(), strict=True):
                 states[key] = row[:length].clone()
         cache.add(states)
-        if progress:
-            progress(min(shard + SHARD, len(order)), len(order))
+        progress("states of the frozen layers", min(shard + SHARD, len(order)), len(order))
 
 
 def frozen_states(backbone: Backbone, batch: TokenBatch, *, stop: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Instructions as tuning reads them: cached states and sentence embeddings, with and without options."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,11 @@ from torch import Tensor
 from modelsat.network.backbone import Backbone, causal_visibility, pad
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.exam_network import pool
+from modelsat.progress import Progress, no_progress
 from modelsat.scoring.weights import weights_identity
 from modelsat.tuning.precision import backbone_precision
 from modelsat.tuning.states import StateCache, fill_states, token_key
 
-Progress = Callable[[str, int, int], None]
 _CHUNK = 256
 
 
@@ -86,7 +86,7 @@ class InstructionStore:
             self.backbone,
             [*self._tokens[False], *self._tokens[True]],
             stop=self.frozen_layers,
-            progress=lambda done, total: self._progress("states of the frozen layers", done, total),
+            progress=self._progress,
         )
         return states
 
@@ -139,7 +139,7 @@ class SentenceEmbeddings:
         self._encoder = encoder
         self._cache = StateCache(folder / f"embeddings-{encoder.pooling}-{identity[:16]}")
 
-    def get(self, texts: Sequence[str], *, progress: Progress | None = None) -> Tensor:
+    def get(self, texts: Sequence[str], *, progress: Progress = no_progress) -> Tensor:
         """[text, hidden] unit vectors; progress is called with (what, done, in all)."""
         read = [(self._encoder.prefix + text).encode("utf-8", "replace") for text in texts]
         keys = [hashlib.sha256(text).hexdigest()[:24] for text in read]
@@ -149,6 +149,5 @@ class SentenceEmbeddings:
             part = order[start : start + _CHUNK]
             vectors = torch.from_numpy(self._encoder.encode([missing[key] for key in part]))
             self._cache.add({key: vector[None].clone() for key, vector in zip(part, vectors, strict=True)})
-            if progress:
-                progress("sentence embeddings", min(start + _CHUNK, len(order)), len(order))
+            progress("sentence embeddings", min(start + _CHUNK, len(order)), len(order))
         return torch.cat([self._cache.get(key) for key in keys])

@@ -1,7 +1,7 @@
 """Tuned routers as teachers: they read every instruction once, and then judge any candidates at next to no cost."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelsat.errors import DataError, LayoutError
 from modelsat.network.encoder import TextEncoder
 from modelsat.network.exam_network import Embed
 from modelsat.network.load import load_scorer
+from modelsat.progress import Progress
 from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.scoring.numeric_encoder import CardBatch
 from modelsat.scoring.scorer import ExamAttentionScorer
@@ -23,7 +24,6 @@ from modelsat.tuning.states import StateCache
 from modelsat.tuning.store import SentenceEmbeddings
 from modelsat.types import FloatArray
 
-Progress = Callable[[str, int, int], None]
 _CHUNK = 128
 _LEAST = 1e-6
 

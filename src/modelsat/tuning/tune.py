@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from modelsat.errors import LayoutError
+from modelsat.progress import Progress
 from modelsat.scoring.config import NetworkConfig
 from modelsat.tuning.attention_run import ExamAttentionRun
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.prompted_run import PromptedRun
 from modelsat.tuning.recipe import Recipe
-from modelsat.tuning.run import Progress
 from modelsat.tuning.teacher import Teacher
 from modelsat.tuning.trainer import Log
 

@@ -20,10 +20,10 @@ def test_what_is_old_goes_in_slices_and_the_rest_stays(
                 connection,
                 [decision(name, at=number), usage(name, at=number + 1), feedback(name, 1.0, at=number + 2)],
             )
-    calls: list[tuple[int, int]] = []
-    deleted = retention.prune(engine, before=7.0, progress=lambda done, total: calls.append((done, total)))
+    calls: list[tuple[str, int, int]] = []
+    deleted = retention.prune(engine, before=7.0, progress=lambda *call: calls.append(call))
     assert deleted == {"decisions": 7, "usage": 6, "feedback": 5}
-    assert calls[-1] == (18, 18)
+    assert calls[-1] == ("deleting", 18, 18)
     with engine.connect() as connection:
         left = connection.scalars(sa.select(schema.decisions.c.id).order_by(schema.decisions.c.id)).all()
     assert left == ["7", "8", "9"]

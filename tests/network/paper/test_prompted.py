@@ -122,10 +122,10 @@ def test_scores_are_averaged_over_orders_of_the_tasks(tiny_backbone: TinyBackbon
 def test_passes_of_any_size_give_the_same_scores(tiny_backbone: TinyBackbone, layout: Layout) -> None:
     net = network(tiny_backbone("qwen2"), layout)
     instructions = [net.tokenize(text) for text in TEXTS]
-    done: list[tuple[int, int]] = []
+    done: list[tuple[str, int, int]] = []
     one = net.score(instructions, zoo(5), sequences=2, progress=lambda *at: done.append(at))
     torch.testing.assert_close(one, net.score(instructions, zoo(5), sequences=64))
-    assert done[-1] == (len(TEXTS), len(TEXTS))
+    assert done[-1] == ("scoring", len(TEXTS), len(TEXTS))
 
 
 @pytest.mark.parametrize("size", [1, 1000])

@@ -28,9 +28,9 @@ from modelsat.bench.baselines.neighbours import (
     NearestNeighbours,
 )
 from modelsat.bench.baselines.rerank import Rerank, embedding_relevance
-from modelsat.bench.cache import Progress
 from modelsat.bench.choosing import choose_in
 from modelsat.bench.methods import ORACLE, RANDOM, Method
+from modelsat.progress import Progress, no_progress
 from modelsat.records.table import OutcomeTable
 from modelsat.routing.scorer import Level, Scorer
 from modelsat.types import Instruction
@@ -61,7 +61,7 @@ def rivals(
     outputs: Mapping[tuple[str, str], str],
     effort: Effort,
     seed: int,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> list[Method]:
     """Fit every rival and let it score the arena's instructions.
 
@@ -85,8 +85,7 @@ def rivals(
         Method(name=RANDOM, note="A blind choice, by its expectation.", rule="blind", serves_unseen=True)
     ]
     for done, (name, fit) in enumerate(fits.items()):
-        if progress:
-            progress(done, len(fits))
+        progress("fitting baselines", done, len(fits))
         scorer, note = fit()
         methods.append(
             Method(

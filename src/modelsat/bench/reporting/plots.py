@@ -7,8 +7,7 @@ from modelsat.bench.reporting.plots_choice import choice_maps, method_bars, zoo_
 from modelsat.bench.reporting.plots_cost import cost_curves, overhead_lines
 from modelsat.bench.reporting.plots_growth import coverage_bars, learning_curve, reliability, stream_lines
 from modelsat.bench.results import BenchmarkResult
-
-Progress = Callable[[int, int], None]
+from modelsat.progress import Progress, no_progress
 
 DRAWERS: tuple[Callable[[BenchmarkResult], Iterator[Plot]], ...] = (
     zoo_bars,
@@ -23,12 +22,12 @@ DRAWERS: tuple[Callable[[BenchmarkResult], Iterator[Plot]], ...] = (
 )
 
 
-def draw(result: BenchmarkResult, *, progress: Progress = lambda done, total: None) -> list[Plot]:
+def draw(result: BenchmarkResult, *, progress: Progress = no_progress) -> list[Plot]:
     """Draw every plot that the result's tables allow.
 
     Args:
         result: Of a benchmark.
-        progress: Told how many kinds of plots are drawn, and how many there are.
+        progress: Called with the kinds of plots drawn, and in all.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -37,7 +36,7 @@ def draw(result: BenchmarkResult, *, progress: Progress = lambda done, total: No
     plots: list[Plot] = []
     with style():
         for done, drawer in enumerate(DRAWERS):
-            progress(done, len(DRAWERS))
+            progress("drawing", done, len(DRAWERS))
             plots.extend(drawer(result))
-    progress(len(DRAWERS), len(DRAWERS))
+    progress("drawing", len(DRAWERS), len(DRAWERS))
     return plots

@@ -8,7 +8,6 @@ plots/<name>.svg .png    each plot
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from modelsat.bench.reporting.canvas import Plot, require_plots
@@ -19,9 +18,9 @@ from modelsat.bench.reporting.summary import summarise, summary_text
 from modelsat.bench.reporting.views import View, headline_views, markdown, table_view
 from modelsat.bench.results import BenchmarkResult, Table
 from modelsat.errors import DataError
+from modelsat.progress import Progress, no_progress
 from modelsat.records.files import write_text
 
-Progress = Callable[[int, int], None]
 PAGE = "index.html"
 
 
@@ -30,7 +29,7 @@ def write_report(
     folder: Path,
     *,
     plots: bool = True,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Write a report; the same result gives the same files, byte for byte.
 
@@ -38,7 +37,7 @@ def write_report(
         result: Of a benchmark; sections that were not run are left out, and the page says so.
         folder: Made where it is missing; files of an earlier report in it are replaced.
         plots: Whether to draw; without, the extra `plots` is not needed.
-        progress: Told how many kinds of plots are drawn, and how many there are.
+        progress: Called with the kinds of plots drawn, and in all.
 
     Returns:
         Path of the page.

@@ -1,11 +1,10 @@
 """Forgetting: what is old enough goes, a slice at a time, so that a running gateway can write in between."""
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
 
 from modelsat.gateway.store.database import writing
 from modelsat.gateway.store.schema import decisions, feedback, usage
+from modelsat.progress import Progress, no_progress
 
 SLICE = 5_000
 _PRUNED = (decisions, usage, feedback)
@@ -20,9 +19,7 @@ def count_before(engine: sa.Engine, before: float) -> dict[str, int]:
         }
 
 
-def prune(
-    engine: sa.Engine, *, before: float, progress: Callable[[int, int], None] | None = None
-) -> dict[str, int]:
+def prune(engine: sa.Engine, *, before: float, progress: Progress = no_progress) -> dict[str, int]:
     """Delete decisions, usage and feedback from before a moment; keys and spending stay.
 
     Args:
@@ -42,8 +39,7 @@ def prune(
             with writing(engine) as connection:
                 gone = connection.execute(table.delete().where(name.in_(some))).rowcount
             deleted[table.name] += gone
-            if progress is not None:
-                progress(min(sum(deleted.values()), total), total)
+            progress("deleting", min(sum(deleted.values()), total), total)
             if gone < SLICE:
                 break
     return deleted

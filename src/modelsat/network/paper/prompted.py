@@ -3,7 +3,7 @@
 The network takes token ids and representations. It does not know profiles, exams or zoos.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from modelsat.errors import LayoutError
 from modelsat.network.backbone import Backbone
 from modelsat.network.paper.heads import Connector, RegressionHead, YesTokenHead
 from modelsat.network.paper.packing import Packing, capability_first, shared_prefix
+from modelsat.progress import Progress, no_progress
 from modelsat.scoring.config import INQUIRY, NetworkConfig
 
 TokenIds = Sequence[int]
@@ -98,7 +99,7 @@ class PromptedNetwork(nn.Module):
         representations: Representations,
         *,
         sequences: int = 32,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = no_progress,
     ) -> Tensor:
         """Score many instructions in passes of similar length.
 
@@ -122,8 +123,7 @@ class PromptedNetwork(nn.Module):
             for first in range(0, candidates, columns_per_pass):
                 columns = slice(first, min(first + columns_per_pass, candidates))
                 logits[torch.tensor(rows), columns] = self(batch, representations[columns])
-            if progress:
-                progress(start + len(rows), len(order))
+            progress("scoring", start + len(rows), len(order))
         return logits
 
     @property
