@@ -1,6 +1,7 @@
 """`modelsat route` and what all commands share, with a real scorer that needs no weights."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -165,3 +166,11 @@ def test_options_of_0_3_still_work_with_a_warning(zoo: Path) -> None:
         assert result.exit_code == 0
         assert f"{old[0].partition('=')[0]} is now --router" in result.stderr
         json.loads(result.stdout)
+
+
+def test_the_demos_picture_shows_what_is_printed_and_fetches_nothing(zoo: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["demo", "--zoo", str(zoo), "--svg", str(tmp_path / "demo.svg")])
+    assert result.exit_code == 0, result.output
+    drawn = (tmp_path / "demo.svg").read_text("utf-8")
+    assert "dear" in drawn
+    assert not re.search(r"url\(.?https?:|href=|<script|<image", drawn)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,6 +60,10 @@ def demo(
     router: RouterOption = "accurate",
     policy: Annotated[str, typer.Option(help="best, cheapest-above=0.6 or value=0.01.")] = POLICY,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", help="Draw what is printed as an SVG picture too.", show_default=False),
+    ] = None,
 ) -> None:
     """Route some twenty instructions across the shipped zoo."""
     start = time.perf_counter()
@@ -79,7 +84,23 @@ def demo(
         f"policy {policy}.",
         *compare_with_strongest(decisions, known),
     )
-    typer.echo("\n".join([*lines, "", *("\n".join(wrap(sentence, width)) for sentence in sentences)]))
+    text = "\n".join([*lines, "", *("\n".join(wrap(sentence, width)) for sentence in sentences)])
+    typer.echo(text)
+    if svg is not None:
+        svg.write_text(picture(text, width), "utf-8")
+
+
+def picture(text: str, width: int) -> str:
+    """A terminal that shows a text, as SVG; fonts are the viewer's own, so that nothing is fetched."""
+    import io
+    import re
+
+    from rich.console import Console
+
+    recorder = Console(record=True, width=width, file=io.StringIO(), highlight=False, markup=False)
+    recorder.print(f"$ modelsat demo\n{text}", soft_wrap=False)
+    drawn = recorder.export_svg(title="modelsat demo", unique_id="demo")
+    return re.sub(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", "", drawn, flags=re.DOTALL)
 
 
 def lay_out(routed: "Sequence[tuple[str, RoutingDecision]]", width: int, currency: str) -> list[str]:

@@ -7,6 +7,7 @@ from modelsat.bench.reporting.findings import with_interval
 from modelsat.bench.reporting.numbers import UNDEFINED, count, write_cell
 from modelsat.bench.reporting.observations import findings
 from modelsat.bench.reporting.roles import (
+    BEST_SINGLE,
     ORACLE,
     OWN,
     Row,
@@ -25,11 +26,14 @@ from modelsat.bench.reporting.sections import (
     by_verdict,
     origin,
 )
-from modelsat.bench.reporting.standing import short_views, zoo_standing
+from modelsat.bench.reporting.standing import short_views
 from modelsat.bench.reporting.summary import LEFT_OUT, summarise
 from modelsat.bench.reporting.views import View, markdown, table_view
 from modelsat.bench.results import BenchmarkResult
 from modelsat.errors import DataError
+
+# Rivals named in README; the page of results has all.
+README_RIVALS = 3
 
 
 def readme_section(result: BenchmarkResult) -> str:
@@ -51,10 +55,7 @@ def readme_section(result: BenchmarkResult) -> str:
             "the best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
             "intervals.",
             "",
-            markdown(_methods(summary), level=0),
-            "Model-SAT by zoo, beside the strongest rival there:",
-            "",
-            markdown(zoo_standing(summary), level=0),
+            markdown(_methods(summary, rivals=README_RIVALS), level=0),
             "Where a rival wins:",
             "",
             *(f"- {text}" for text in lost),
@@ -108,12 +109,16 @@ def _released(result: BenchmarkResult) -> BenchmarkResult:
     return summarise(result)
 
 
-def _methods(summary: BenchmarkResult) -> View:
+def _methods(summary: BenchmarkResult, *, rivals: int | None = None) -> View:
+    """The main table; with `rivals` only the router, so many of its strongest rivals, and the best single candidate."""
     ranking = records(summary, "ranking")
     part = headline_part(ranking)
     quality = {(row["method"], row["candidates"]): row for row in ranking if row["part"] == part}
     shown = [row for row in zoo_rows(summary) if row["method"] != ORACLE]
     shown.sort(key=lambda row: (role(str(row["method"])) == "control", -number(row, "gain")))
+    if rivals is not None:
+        leading = [row for row in shown if role(str(row["method"])) == "rival"][:rivals]
+        shown = [row for row in shown if row["method"] in (OWN, BEST_SINGLE) or row in leading]
     return View(
         title="By method",
         note="",
