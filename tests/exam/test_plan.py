@@ -11,7 +11,7 @@ from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.irt import ItemBank, answer_matrix
 from modelsat.errors import DataError
 from modelsat.exam.answers import Grade
-from modelsat.exam.budget import Budget, Prices
+from modelsat.exam.budget import Budget, cost, cost_at_most
 from modelsat.exam.plan import (
     FEWEST_SHOTS,
     AdaptivePlan,
@@ -24,7 +24,7 @@ from modelsat.exam.plan import (
 )
 from modelsat.exam.questions import Question, find_questions, reduced
 from modelsat.exam.replay import replay
-from modelsat.types import Instruction
+from modelsat.types import Candidate, Instruction
 from tests.exam.conftest import OPTIONS, SHOTS, TASKS, cards, exam_of, instructions
 
 RIGHT, WRONG = Grade(score=1.0, parsed=True), Grade(score=0.0, parsed=True)
@@ -218,6 +218,6 @@ def test_an_answer_that_did_not_come_is_no_item() -> None:
 
 @given(st.text(max_size=200), st.integers(0, 500))
 def test_the_most_a_request_can_cost_is_more_than_it_costs(text: str, tokens: int) -> None:
-    prices = Prices(input=3.0, output=5.0)
-    worst = prices.cost_at_most(text, 500)
-    assert worst >= prices.cost(len(text.encode(errors="replace")), tokens)
+    priced = Candidate(name="c", input_price=3.0, output_price=5.0)
+    worst = cost_at_most(priced, text, 500)
+    assert worst >= cost(priced, len(text.encode(errors="replace")), tokens)

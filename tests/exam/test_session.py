@@ -283,7 +283,7 @@ def test_progress_tells_answers_money_and_mishaps(
         progress=lambda step, done, total: seen.append((step, done, total)),
     )
     assert seen[0] == ("ours", 0, ALL)
-    assert seen[-1] == ("ours: cost 0.00046, 20 unreadable", ALL, ALL)
+    assert seen[-1] == ("ours: cost $0.000460, 20 unreadable", ALL, ALL)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 

@@ -1,4 +1,4 @@
-"""`modelsat exam`: build an aptitude test from outcomes, grade candidates with it; its other commands join here."""
+"""`modelsat exam`: build aptitude tests, run and grade them, and look at the cards."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,11 +61,11 @@ def build(
     ] = None,
     tasks: Annotated[int, typer.Option(min=1, help="Number of tasks.")] = 50,
     shots: Annotated[int, typer.Option(min=1, help="Items per task.")] = 20,
-    seed: Annotated[int, typer.Option(help="Two seeds give two forms of the exam.")] = 0,
+    seed: Annotated[int, typer.Option(help="Different seeds give different forms of the exam.")] = 0,
     splits: Annotated[
         Path | None,
         typer.Option(
-            help="Candidates to keep unseen (JSON); their outcomes are not looked at.", show_default=False
+            help="Candidates to keep unseen (JSON); their outcomes are not used.", show_default=False
         ),
     ] = None,
     name: Annotated[
@@ -132,7 +132,7 @@ def grade(
         str | None,
         typer.Option(help="When the exam was sat, YYYY-MM-DD (default: today).", show_default=False),
     ] = None,
-    note: Annotated[str, typer.Option(help="Where the outcomes come from; stands in every card.")] = "",
+    note: Annotated[str, typer.Option(help="Source of the outcomes, noted in every card.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Write a capability card for every candidate that has outcomes on the exam's items.
@@ -175,7 +175,7 @@ def grade(
 
 
 def _own_exam(items: Path, output: Path, name: str, *, delimiter: str | None, force: bool) -> "AptitudeTest":
-    """Make an exam of a file of items, with their texts beside the blueprint."""
+    """Make an exam from a file of items, with their texts beside the blueprint."""
     from modelsat.capability.aptitude import require_unedited
     from modelsat.capability.own_exam import own_exam, read_items
     from modelsat.records.store import write_instructions
@@ -187,10 +187,10 @@ def _own_exam(items: Path, output: Path, name: str, *, delimiter: str | None, fo
     texts = output.with_suffix(".texts.jsonl")
     write_instructions(texts, read)
     exam.save(output)
-    say(f"{texts}: their texts, for exam run --source")
+    say(f"{texts}: texts of the items, for exam run --source")
     unanswered = sum(item.answer is None and item.kind != "code" for item in read)
     if unanswered:
-        say(f"note: {unanswered} items have no answer; exam run cannot grade them, outcomes of your own can.")
+        say(f"note: {unanswered} items have no answer; exam run cannot grade them; import outcomes instead.")
     return exam
 
 

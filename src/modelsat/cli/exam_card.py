@@ -22,7 +22,7 @@ def show(
     text: Annotated[bool, typer.Option("--text", help="Print the capability representation.")] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write it as a page of its own.", show_default=False),
+        typer.Option("--html", metavar="FILE", help="Write it as an HTML page.", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,10 +47,10 @@ def show(
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="A capability card.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another capability card.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two capability cards: task by task, and in speed, length and money."""
+    """Compare two capability cards: task by task, and in speed, length and cost."""
     import numpy as np
 
     from modelsat.capability.card import read_sat_card
@@ -78,14 +78,14 @@ def compare(
     if any(run is not None for run in runs):
         print_table(("", *names), rows, numeric=names)
     low, high = comparison.interval
-    how = "paired by item" if comparison.paired else "not paired: other items, or items unknown"
+    how = "paired by item" if comparison.paired else "not paired: different or unknown items"
     typer.echo(
         f"{names[1]} is {_points(comparison.difference)} points from {names[0]} "
         f"[{_points(low)}, {_points(high)}], {how}."
     )
     for name, only in zip(names, (comparison.only_first, comparison.only_second), strict=True):
         if only:
-            say(f"{len(only)} tasks were sat by {name} only, and are left out.")
+            say(f"{len(only)} tasks are left out: only {name} sat them.")
 
 
 def bar(share: float, width: int = BAR) -> str:

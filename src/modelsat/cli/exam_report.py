@@ -22,22 +22,29 @@ def show_plan(
     as_json: bool,
 ) -> None:
     """Print what would be asked and what it may cost."""
-    from modelsat.exam.budget import Prices, estimated_tokens
+    from modelsat.exam.budget import estimated_tokens
+    from modelsat.routing.pricing import expected_price, format_money
 
     prompts = settings.prompts
     read = sum(estimated_tokens(prompts.text(question)) for question in questions)
-    rows = []
-    for one in participants:
-        prices = Prices.of(one.candidate)
-        most = prices.cost(read, len(questions) * prompts.max_tokens) if prices.known else None
-        rows.append((one.candidate.name, one.endpoint.url, len(questions), read, most))
+    written = len(questions) * prompts.max_tokens
+    rows = [
+        (
+            one.candidate.name,
+            one.endpoint.url,
+            len(questions),
+            read,
+            expected_price(one.candidate, read, written),
+        )
+        for one in participants
+    ]
     keys = ("candidate", "url", "questions", "input_tokens", "cost_at_most")
     if as_json:
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
     print_table(
         keys,
-        [(*row[:4], "?" if row[4] is None else f"{row[4]:.4g}") for row in rows],
+        [(*row[:4], "?" if row[4] is None else format_money(row[4])) for row in rows],
         numeric=keys[2:],
     )
     if settings.circle or settings.adaptive:
@@ -80,6 +87,8 @@ def report(results: "Sequence[ExamResult]", output: Path, register: Path | None,
 
 
 def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    from modelsat.routing.pricing import format_money
+
     graded = [row for row in rows if "card" in row]
     if not graded:
         return
@@ -93,7 +102,7 @@ def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
                 row["shots"],
                 row["unreadable"],
                 row["lost"],
-                "?" if row["cost"] is None else f"{row['cost']:.4g}",
+                "?" if row["cost"] is None else format_money(row["cost"]),
                 row["card"],
             )
             for row in graded

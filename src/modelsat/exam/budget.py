@@ -1,53 +1,30 @@
 """Limits on money and calls: no question is asked that could exceed them."""
 
 import asyncio
-from dataclasses import dataclass
 
+from modelsat.routing.pricing import expected_price, format_money, instruction_tokens
 from modelsat.types import Candidate
 
-PER_MILLION = 1e-6
-BYTES_PER_TOKEN = 4
 # Tokens that a chat template adds to a message.
 _TEMPLATE_TOKENS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """Prices of tokens.
+def cost(candidate: Candidate, input_tokens: float, output_tokens: float) -> float:
+    """Money for one request; 0 if a price is unknown."""
+    return expected_price(candidate, input_tokens, output_tokens) or 0.0
 
-    Attributes:
-        input: Money per million input tokens; None if unknown.
-        output: Money per million output tokens; None if unknown.
+
+def cost_at_most(candidate: Candidate, prompt: str, max_tokens: int) -> float:
+    """Upper bound of one request's cost, if the endpoint respects the token limit.
+
+    No tokenizer makes more tokens of a text than it has bytes.
     """
-
-    input: float | None = None
-    output: float | None = None
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> "Prices":
-        """A candidate's prices."""
-        return cls(input=candidate.input_price, output=candidate.output_price)
-
-    @property
-    def known(self) -> bool:
-        """Whether costs can be counted."""
-        return self.input is not None and self.output is not None
-
-    def cost(self, input_tokens: float, output_tokens: float) -> float:
-        """Money for one request; 0 if prices are unknown."""
-        return PER_MILLION * ((self.input or 0.0) * input_tokens + (self.output or 0.0) * output_tokens)
-
-    def cost_at_most(self, prompt: str, max_tokens: int) -> float:
-        """Upper bound of one request's cost, if the endpoint respects the token limit.
-
-        No tokenizer makes more tokens of a text than it has bytes.
-        """
-        return self.cost(len(prompt.encode(errors="replace")) + _TEMPLATE_TOKENS, max_tokens)
+    return cost(candidate, len(prompt.encode(errors="replace")) + _TEMPLATE_TOKENS, max_tokens)
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, if the endpoint does not report them: one for every four bytes."""
-    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
+    """Tokens of a text, if the endpoint does not report them; 0 if it is empty."""
+    return instruction_tokens(text) if text else 0
 
 
 class Budget:
@@ -120,4 +97,4 @@ class Budget:
     def _why(self) -> str:
         if self.max_calls is not None and self.calls >= self.max_calls:
             return f"max_items={self.max_calls} is reached"
-        return f"--max-cost {self.max_cost:g} leaves no room for another question ({self.spent:.4g} spent)"
+        return f"--max-cost {self.max_cost:g} leaves no room for another question ({format_money(self.spent)} spent)"

@@ -18,7 +18,7 @@ class TaskDifference:
         task: Its name.
         first: Accuracy of the first card.
         second: Accuracy of the second card.
-        shots: Items that the difference rests on: those that both sat, where items are known.
+        shots: Number of items behind the difference: those that both sat, if items are known.
     """
 
     task: str
@@ -28,7 +28,7 @@ class TaskDifference:
 
     @property
     def difference(self) -> float:
-        """How much better the second is."""
+        """Accuracy of the second minus that of the first."""
         return self.second - self.first
 
 
@@ -37,10 +37,10 @@ class Comparison:
     """The second card against the first.
 
     Attributes:
-        tasks: Of those that both sat, where the second is most ahead first.
-        difference: Over all these items, how much better the second is.
+        tasks: Tasks that both sat, largest lead of the second first.
+        difference: Accuracy of the second minus that of the first, over all these items.
         interval: 95% interval of the difference.
-        paired: Both sat the very same items, and the interval is of their paired differences.
+        paired: Whether both sat the same items, so that the interval is of paired differences.
         only_first: Tasks that only the first sat.
         only_second: Tasks that only the second sat.
     """
@@ -54,7 +54,7 @@ class Comparison:
 
 
 def compare(first: CapabilityProfile, second: CapabilityProfile, *, rng: np.random.Generator) -> Comparison:
-    """Compare two cards of one exam, item by item where both tell them.
+    """Compare two cards of one exam, item by item if both list items.
 
     Args:
         first: A card.

@@ -1,8 +1,9 @@
-"""A capability card as a page of its own: one file, no script, nothing fetched."""
+"""A capability card as a self-contained HTML page, without scripts or external files."""
 
 from html import escape
 
 from modelsat.capability.run import ExamRun, accuracy_interval
+from modelsat.routing.pricing import format_money
 from modelsat.types import CapabilityProfile
 
 _STYLE = """
@@ -26,7 +27,7 @@ small { opacity: .75; }
 def card_page(profile: CapabilityProfile, run: ExamRun | None) -> str:
     """The card as HTML: a bar with its interval per task, best tasks first, and how the exam went.
 
-    Everything that a card's author wrote is escaped.
+    Text from the card is escaped.
     """
     shots = sum(result.shots for result in profile.results)
     rows = "\n".join(
@@ -88,7 +89,7 @@ def _run_table(run: ExamRun) -> str:
 
 
 def run_facts(run: ExamRun) -> list[tuple[str, str]]:
-    """What a run tells of speed, length, money and obedience, in words."""
+    """Speed, length, cost and reliability of a run, as labels and texts."""
     lengths = run.output_tokens
     latency = "?" if run.latency_s is None else f"{run.latency_s.p50:.3g} / {run.latency_s.p95:.3g} s"
     tokens = "?" if lengths is None else f"{lengths.p50:.3g} / {lengths.p95:.3g}, {lengths.mean:.1f}"
@@ -99,8 +100,8 @@ def run_facts(run: ExamRun) -> list[tuple[str, str]]:
         ("answers", f"{run.answers:,}"),
         ("unreadable answers", f"{run.unreadable:,}"),
         ("refused, cut short, lost", f"{run.refused}, {run.cut_short}, {run.lost}"),
-        ("latency p50 / p95", f"{latency}, {run.concurrency} at once"),
+        ("latency p50 / p95", f"{latency} at concurrency {run.concurrency}"),
         ("output tokens p50 / p95, mean", f"{tokens}{' (estimated)' if run.tokens_estimated else ''}"),
         ("tokens per second", "?" if run.tokens_per_second is None else f"{run.tokens_per_second:g}"),
-        ("cost", "?" if run.cost is None else f"{run.cost:.4g}"),
+        ("cost", "?" if run.cost is None else format_money(run.cost)),
     ]

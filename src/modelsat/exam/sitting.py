@@ -13,7 +13,7 @@ from typing import Any
 
 from modelsat.errors import EndpointError
 from modelsat.exam.answers import Grade, grade_reply
-from modelsat.exam.budget import Budget, Prices, estimated_tokens
+from modelsat.exam.budget import Budget, cost, cost_at_most, estimated_tokens
 from modelsat.exam.client import ExamClient, NoAnswerError
 from modelsat.exam.endpoint import Reply
 from modelsat.exam.journal import Entry, Journal, Key
@@ -21,6 +21,7 @@ from modelsat.exam.plan import Plan, Prompt
 from modelsat.exam.questions import PromptFormat, Question
 from modelsat.exam.settings import ExamSettings, Participant, Planner
 from modelsat.progress import Progress, no_progress
+from modelsat.routing.pricing import format_money
 
 SYNC_S = 1.0
 PROGRESS_S = 0.1
@@ -61,7 +62,6 @@ class Sitting:
         journal: Keeps the answers.
         plan: This participant's plan.
         prompts: Puts questions into words.
-        prices: What the candidate charges.
         grades: Grades of all answers so far.
         lost: Ids of the items that got no answer.
         last_loss: Why the last of them got none.
@@ -74,7 +74,6 @@ class Sitting:
     journal: Journal
     plan: Plan = field(init=False)
     prompts: PromptFormat = field(init=False)
-    prices: Prices = field(init=False)
     grades: dict[Key, Grade] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     last_loss: str = ""
@@ -84,7 +83,6 @@ class Sitting:
     def __post_init__(self) -> None:
         self.plan = self.planner.plan(list(self.questions))
         self.prompts = self.settings.prompts
-        self.prices = Prices.of(self.participant.candidate)
 
     def recall(self, budget: Budget) -> None:
         """Take the journal's answers as given: they are not asked again."""
@@ -161,11 +159,11 @@ class Sitting:
 
     async def _ask(self, prompt: Prompt, client: ExamClient, budget: Budget) -> bool:
         """Ask one question; False if the budget has no room for it."""
-        prompts = self.prompts
+        candidate, prompts = self.participant.candidate, self.prompts
         text = prompts.text(prompt.question, prompt.rotation)
         # An attempt whose end is unknown counts as if it had been answered at full length.
-        presumed = self.prices.cost(estimated_tokens(text), prompts.max_tokens)
-        at_most = self.prices.cost_at_most(text, prompts.max_tokens)
+        presumed = cost(candidate, estimated_tokens(text), prompts.max_tokens)
+        at_most = cost_at_most(candidate, text, prompts.max_tokens)
         if not await budget.reserve(at_most):
             return False
         spent, answered = 0.0, False
@@ -222,16 +220,14 @@ class Sitting:
             )
 
     def _cost(self, text: str, reply: Reply) -> float:
-        if not self.prices.known:
-            return 0.0
         read = estimated_tokens(text) if reply.input_tokens is None else reply.input_tokens
         written = estimated_tokens(reply.text) if reply.output_tokens is None else reply.output_tokens
-        return self.prices.cost(read, written)
+        return cost(self.participant.candidate, read, written)
 
     def _report(self, progress: Progress) -> None:
         self._reported = time.perf_counter()
-        cost, unreadable = self.journal.cost, sum(not grade.parsed for grade in self.grades.values())
-        details = [f"cost {cost:.4g}"] if cost else []
+        spent, unreadable = self.journal.cost, sum(not grade.parsed for grade in self.grades.values())
+        details = [f"cost {format_money(spent)}"] if spent else []
         details += [f"{unreadable} unreadable"] if unreadable else []
         details += [f"{len(self.lost)} lost"] if self.lost else []
         step = ": ".join([self.participant.candidate.name, *([", ".join(details)] if details else [])])

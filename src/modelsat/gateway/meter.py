@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from modelsat.endpoints.answers import json_object, token_counts
 from modelsat.routing.pricing import BYTES_PER_TOKEN, PER_MILLION
 from modelsat.types import Candidate
 
 # An answer longer than this is not kept to be counted; its length is.
 KEPT_BYTES = 4_000_000
-# A count above this is no count.
-MOST_TOKENS = 1_000_000_000
 # A stream reports at its end.
 TAIL_BYTES = 65_536
 DECODED_BYTES = 16_000_000
@@ -91,18 +90,17 @@ class Meter:
         text = _decoded(bytes(self._kept), self._encoding)
         if self._stream:
             events = list(_events(text))
-            reported: dict[str, Any] = next(
-                (event["usage"] for event in reversed(events) if _is_usage(event)), {}
-            )
+            reported = next((event["usage"] for event in reversed(events) if event.get("usage")), None)
             readable = whole and (events or not self.bytes)
             size = sum(map(_text_bytes, events)) if readable else max(0, self.bytes - _EVENT_BYTES)
         else:
-            answer = _object(text)
-            reported = answer["usage"] if _is_usage(answer) else {}
+            answer = json_object(text)
+            reported = answer.get("usage")
             size = _text_bytes(answer) if answer else self.bytes
+        tokens = token_counts(reported)
         return Usage(
-            input_tokens=_count(reported, "prompt_tokens"),
-            output_tokens=_count(reported, "completion_tokens"),
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
             estimated_output=ceil(size / BYTES_PER_TOKEN),
         )
 
@@ -127,27 +125,9 @@ def _decoded(content: bytes, encoding: str) -> bytes:
 def _events(text: bytes) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         if line.startswith(_DATA):
-            event = _object(line[len(_DATA) :])
+            event = json_object(line[len(_DATA) :])
             if event:
                 yield event
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _is_usage(answer: dict[str, Any]) -> bool:
-    return isinstance(answer.get("usage"), dict)
-
-
-def _count(usage: dict[str, Any], name: str) -> int | None:
-    value = usage.get(name)
-    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
-    return value if known else None
 
 
 def _text_bytes(answer: dict[str, Any]) -> int:
