@@ -54,7 +54,7 @@ def test_json_is_alone_on_stdout(zoo: Path) -> None:
     row = json.loads(runner.invoke(app, arguments).stdout)
     assert row["candidate"] == "fair"
     assert len(row["ranking"]) == 2
-    assert row["ranking"][0]["expected_price"] == pytest.approx(1.01e-5)
+    assert row["ranking"][0]["expected_cost"] == pytest.approx(1.01e-5)
 
 
 @pytest.mark.parametrize("argument", [["-"], []])

@@ -110,7 +110,7 @@ def test_nobody_who_was_removed_is_ever_tried(
     assert choice.order
     assert not set(choice.order) & set(removed)
     assert set(choice.order) | set(choice.removed) == set(state.zoo.names)
-    assert policy.needs_prices <= all(ranked.expected_price is not None for ranked in choice.ranking)
+    assert policy.needs_prices <= all(ranked.expected_cost is not None for ranked in choice.ranking)
 
 
 @pytest.mark.anyio

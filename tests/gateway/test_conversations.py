@@ -25,7 +25,7 @@ def read_turn(messages: list[dict[str, Any]], owner: str, key: bytes = b"secret"
 
 
 def ranked(probability: float, price: float = 1.0) -> RankedCandidate:
-    return RankedCandidate(candidate="x", probability=probability, logit=0.0, expected_price=price)
+    return RankedCandidate(candidate="x", probability=probability, logit=0.0, expected_cost=price)
 
 
 def test_the_next_turn_begins_where_the_last_one_ended() -> None:

@@ -48,7 +48,7 @@ def test_best_takes_the_highest_score() -> None:
 
 def test_best_needs_no_prices() -> None:
     decision = choose(scores_of(0.3, 0.8), RoutingPolicy(), prices=prices_of(np.nan, 1.0))[0]
-    assert [ranked.expected_price for ranked in decision.ranking] == [1.0, None]
+    assert [ranked.expected_cost for ranked in decision.ranking] == [1.0, None]
 
 
 def test_cheapest_above_takes_the_cheapest_that_is_good_enough() -> None:
@@ -87,7 +87,7 @@ def test_a_candidate_that_is_not_eligible_comes_last() -> None:
 def test_a_decision_says_policy_probability_and_price() -> None:
     decision = choose(scores_of(0.25, 0.75), RoutingPolicy.parse("value=2"), prices=prices_of(0.5, 0.25))[0]
     assert (decision.policy, decision.candidate, decision.probability) == ("value=2.0", "b", 0.75)
-    assert decision.ranking[0].expected_price == 0.25
+    assert decision.ranking[0].expected_cost == 0.25
 
 
 @pytest.mark.parametrize("policy", ["cheapest-above=0.6", "value=1"])
@@ -160,7 +160,7 @@ def test_cheapest_above_is_never_dearer_than_another_good_enough_candidate(
     ].ranking[0]
     enough = [price for probability, price in zoo if probability >= np.float32(threshold)]
     if enough:
-        assert first.expected_price == min(enough)
+        assert first.expected_cost == min(enough)
     else:
         assert first.probability == max(probability for probability, _ in zoo)
 
@@ -175,7 +175,7 @@ def test_who_pays_more_for_a_solution_never_gets_a_worse_candidate(
         for amount in sorted((one, other))
     )
     assert low.probability <= high.probability
-    assert (low.expected_price or 0.0) <= (high.expected_price or 0.0)
+    assert (low.expected_cost or 0.0) <= (high.expected_cost or 0.0)
 
 
 @given(ZOOS, POLICIES)

@@ -1,6 +1,7 @@
-"""Expected prices."""
+"""Expected costs."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -12,20 +13,29 @@ from hypothesis import strategies as st
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.pricing import (
     DEFAULT_OUTPUT_TOKENS,
+    expected_cost,
     expected_output_tokens,
-    expected_price,
     format_money,
     instruction_tokens,
     price_matrix,
     price_warnings,
+    rounded_cost,
 )
 from modelsat.types import Candidate, Instruction, InstructionKind
 
 PRICED = Candidate(name="priced", input_price=1.0, output_price=4.0)
 
 
+@given(st.floats(1e-12, 1e6))
+def test_a_cost_is_rounded_to_four_digits(cost: float) -> None:
+    shown = rounded_cost(cost)
+    assert shown == pytest.approx(cost, rel=5e-4)
+    assert len(f"{Decimal(repr(shown)).normalize():e}".partition("e")[0].replace(".", "")) <= 4
+    assert rounded_cost(None) is None
+
+
 def test_price_is_input_and_mean_output() -> None:
-    assert expected_price(PRICED, 1_000, 500) == pytest.approx(1.0 * 1e-3 + 4.0 * 5e-4)
+    assert expected_cost(PRICED, 1_000, 500) == pytest.approx(1.0 * 1e-3 + 4.0 * 5e-4)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +47,7 @@ def test_price_is_input_and_mean_output() -> None:
     ],
 )
 def test_an_unknown_price_is_none_and_free_is_free(candidate: Candidate, price: float | None) -> None:
-    assert expected_price(candidate, 100, 10.0) == price
+    assert expected_cost(candidate, 100, 10.0) == price
 
 
 @given(

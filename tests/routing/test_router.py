@@ -150,7 +150,7 @@ def test_the_policy_of_a_call_goes_before_the_routers_own(router: Router) -> Non
 
 def test_a_price_is_expected_from_the_text_and_the_profile(router: Router) -> None:
     strong = router.route("a" * 4_000).ranking[0]
-    assert strong.expected_price == pytest.approx((1.0 * 1_000 + 4.0 * 100) / 1e6)
+    assert strong.expected_cost == pytest.approx((1.0 * 1_000 + 4.0 * 100) / 1e6)
 
 
 def test_whoever_cannot_take_a_request_is_not_named_as_the_next_one(router: Router) -> None:

@@ -143,10 +143,10 @@ def compare_with_strongest(decisions: "Sequence[RoutingDecision]", zoo: "ModelZo
         f"Expected right: {sum(one.probability for one in chosen):.1f} of {len(decisions)}; "
         f"always {strongest}, the strongest: {sum(one.probability for one in always):.1f}."
     ]
-    unpriced = sorted({one.candidate for one in (*chosen, *always) if one.expected_price is None})
+    unpriced = sorted({one.candidate for one in (*chosen, *always) if one.expected_cost is None})
     if unpriced:
         return [*sentences, f"Cost is unknown: the zoo has no prices of {', '.join(unpriced)}."]
-    spent, most = (sum(one.expected_price or 0.0 for one in ranked) for ranked in (chosen, always))
+    spent, most = (sum(one.expected_cost or 0.0 for one in ranked) for ranked in (chosen, always))
     costs, strong, saved = (format_money(amount, zoo.currency) for amount in (spent, most, most - spent))
     share = f" Saved: {saved} ({1 - spent / most:.0%})." if spent < most else ""
     return [*sentences, f"Expected cost: {costs}; always the strongest: {strong}.{share}"]
@@ -156,6 +156,6 @@ def _cells(decision: "RoutingDecision", currency: str) -> tuple[str, ...]:
     from modelsat.routing.pricing import format_money
 
     chosen = decision.ranking[0]
-    price = "?" if chosen.expected_price is None else format_money(chosen.expected_price, currency)
+    price = "?" if chosen.expected_cost is None else format_money(chosen.expected_cost, currency)
     following = [(one.candidate, f"{one.probability:.2f}") for one in decision.ranking[1:2]] or [("-", "-")]
     return (chosen.candidate, f"{chosen.probability:.2f}", price, *following[0])

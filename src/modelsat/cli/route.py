@@ -147,11 +147,11 @@ def print_decision(decision: "RoutingDecision", currency: str, *, top: int, expl
             "->" if place == 0 else "",
             ranked.candidate,
             f"{ranked.probability:.3f}",
-            "-" if ranked.expected_price is None else format_money(ranked.expected_price, currency),
+            "-" if ranked.expected_cost is None else format_money(ranked.expected_cost, currency),
         )
         for place, ranked in enumerate(decision.ranking[:top])
     ]
-    print_table(("", "candidate", "P(right)", "expected price"), rows, numeric=("P(right)", "expected price"))
+    print_table(("", "candidate", "P(right)", "expected cost"), rows, numeric=("P(right)", "expected cost"))
     if explain:
         for reason in decision.reasons:
             typer.echo(f"- {reason}")

@@ -14,7 +14,7 @@ from modelsat.gateway.meter import Meter, Usage
 from modelsat.gateway.records import Caller, DecisionRecord, RankedCost, UsageRecord
 from modelsat.gateway.request import ClientRequest
 from modelsat.gateway.serving_state import ServingState
-from modelsat.routing.pricing import expected_output_tokens, expected_price
+from modelsat.routing.pricing import expected_cost, expected_output_tokens
 from modelsat.types import RankedCandidate
 
 CLIENT_LEFT = 499
@@ -152,7 +152,7 @@ class RequestContext:
         # The candidate was at work, and how far it got is not known.
         mean = self.state.zoo.profile(self.candidate).mean_output_tokens
         written = expected_output_tokens(mean, self.request.task_kind, self.request.output_tokens)
-        return expected_price(candidate, self.request.tokens, written)
+        return expected_cost(candidate, self.request.tokens, written)
 
     def _origin(self) -> str:
         """What made this candidate answer: what decided, or that the one decided for gave no answer."""
@@ -169,6 +169,4 @@ class RequestContext:
 
 def recorded_ranking(ranking: Sequence[RankedCandidate]) -> tuple[RankedCost, ...]:
     """A ranking as it is written down."""
-    return tuple(
-        RankedCost(ranked.candidate, ranked.probability, ranked.expected_price) for ranked in ranking
-    )
+    return tuple(RankedCost(ranked.candidate, ranked.probability, ranked.expected_cost) for ranked in ranking)

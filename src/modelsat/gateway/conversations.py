@@ -113,7 +113,7 @@ def stays(
     """
     if policy.kind == "best":
         return preferred.probability - earlier.probability <= margin
-    dear, cheap = earlier.expected_price or 0.0, preferred.expected_price or 0.0
+    dear, cheap = earlier.expected_cost or 0.0, preferred.expected_cost or 0.0
     if policy.kind == "value":
         gain = (preferred.probability - earlier.probability) * policy.amount - (cheap - dear)
         return gain <= margin * policy.amount

@@ -17,7 +17,7 @@ from modelsat.gateway.errors import GatewayError
 from modelsat.gateway.records import Origin
 from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.policy import RoutingPolicy, choose
-from modelsat.routing.pricing import expected_output_tokens, expected_price
+from modelsat.routing.pricing import expected_cost, expected_output_tokens
 from modelsat.routing.reasons import explained
 from modelsat.types import RankedCandidate, RoutingDecision, ScoreMatrix
 
@@ -180,6 +180,6 @@ def _prices(state: ServingState, demand: Demand) -> NDArray[np.float64]:
     prices = []
     for candidate, profile in zip(state.zoo.candidates, state.zoo.profiles, strict=True):
         written = expected_output_tokens(profile.mean_output_tokens, demand.kind, demand.output_tokens)
-        price = expected_price(candidate, demand.tokens, written)
+        price = expected_cost(candidate, demand.tokens, written)
         prices.append(np.nan if price is None else price)
     return np.array(prices, dtype=np.float64)

@@ -22,7 +22,7 @@ from modelsat.gateway.request import IMAGE_TOKENS, clip
 from modelsat.gateway.serving_state import ServingState
 from modelsat.routing.batch import comparison_row
 from modelsat.routing.policy import RoutingPolicy
-from modelsat.routing.pricing import instruction_tokens
+from modelsat.routing.pricing import instruction_tokens, rounded_cost
 from modelsat.routing.requests import guess_kind, read_messages
 from modelsat.types import Instruction, RoutingDecision
 
@@ -142,14 +142,14 @@ def _decision(record: DecisionRecord, choice: GatewayDecision, explained: Routin
     return {
         "id": record.id,
         "candidate": record.candidate,
-        "probability": record.score,
+        "probability": None if record.score is None else round(record.score, 4),
         "policy": record.policy,
         "origin": record.origin,
         "ranking": [
             {
                 "candidate": line.candidate,
-                "probability": line.probability,
-                "expected_cost": line.expected_cost,
+                "probability": round(line.probability, 4),
+                "expected_cost": rounded_cost(line.expected_cost),
             }
             for line in record.ranking
         ],

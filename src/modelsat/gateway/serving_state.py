@@ -11,7 +11,7 @@ from modelsat.errors import DataError
 from modelsat.gateway.model_names import check_candidate_names
 from modelsat.gateway.settings import GatewaySettings
 from modelsat.routing.policy import RoutingPolicy
-from modelsat.routing.pricing import expected_price, price_warnings
+from modelsat.routing.pricing import expected_cost, price_warnings
 from modelsat.routing.router import Router
 from modelsat.routing.score_cache import ScoreCache
 from modelsat.routing.scorer import Level, Scorer
@@ -84,7 +84,7 @@ def make_serving_state(
             f"shadow: {settings.shadow!r} is no candidate with an endpoint; choose of {', '.join(callable_ones)}."
         )
     policy = settings.routing_policy
-    if policy.needs_prices and all(expected_price(zoo[name], 1, 1) is None for name in callable_ones):
+    if policy.needs_prices and all(expected_cost(zoo[name], 1, 1) is None for name in callable_ones):
         raise DataError(
             f"policy {policy} needs prices, and no candidate with an endpoint has them; give them with "
             "`modelsat zoo set NAME input_price=... output_price=...`."

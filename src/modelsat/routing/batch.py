@@ -16,6 +16,7 @@ from modelsat.errors import DataError
 from modelsat.progress import Progress, no_progress
 from modelsat.records.files import read_lines
 from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.pricing import rounded_cost
 from modelsat.routing.requests import looks_like_messages, to_instruction
 from modelsat.routing.router import BATCH_SIZE, Router
 from modelsat.routing.scorer import identity_of
@@ -148,7 +149,7 @@ def decision_row(
                 "candidate": ranked.candidate,
                 "probability": round(ranked.probability, 4),
                 "logit": round(ranked.logit, 4),
-                "expected_price": ranked.expected_price,
+                "expected_cost": rounded_cost(ranked.expected_cost),
             }
             for ranked in decision.ranking[:top]
         ],

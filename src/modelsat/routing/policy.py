@@ -27,7 +27,7 @@ class RoutingPolicy:
     - `best`: the highest score.
     - `cheapest-above=P`: the cheapest candidate whose P(right) is at least P; the best one where none
       reaches P.
-    - `value=V`: the highest P(right) x V minus expected price, V being what a solved instruction is worth,
+    - `value=V`: the highest P(right) x V minus expected cost, V being what a solved instruction is worth,
       in the same money as the prices.
 
     Attributes:
@@ -52,7 +52,7 @@ class RoutingPolicy:
 
     @property
     def needs_prices(self) -> bool:
-        """Whether every candidate must have an expected price."""
+        """Whether every candidate must have an expected cost."""
         return self.kind != "best"
 
     @classmethod
@@ -168,7 +168,7 @@ def choose(
                 candidate=scores.candidates[column],
                 probability=float(scores.probabilities[row, column]),
                 logit=float(scores.logits[row, column]),
-                expected_price=None
+                expected_cost=None
                 if prices is None or np.isnan(prices[row, column])
                 else float(prices[row, column]),
             )

@@ -37,6 +37,11 @@ def format_money(amount: float, currency: str = CURRENCY) -> str:
     return f"{_SIGNS.get(currency, f'{currency} '.lstrip())}{digits if amount else '0'}"
 
 
+def rounded_cost(cost: float | None) -> float | None:
+    """An expected cost as JSON has it: four significant digits, for an estimate has no more; None where unknown."""
+    return None if cost is None else float(f"{cost:.4g}")
+
+
 def instruction_tokens(text: str) -> int:
     """Estimate how many tokens a candidate will read.
 
@@ -59,7 +64,7 @@ def expected_output_tokens(mean: float | None, kind: InstructionKind, limit: int
     return expected if limit is None else min(expected, limit)
 
 
-def expected_price(candidate: Candidate, instruction_tokens: float, output_tokens: float) -> float | None:
+def expected_cost(candidate: Candidate, instruction_tokens: float, output_tokens: float) -> float | None:
     """Expected money for one answer.
 
     Args:
@@ -80,7 +85,7 @@ def price_matrix(
     candidates: Sequence[Candidate],
     mean_output_tokens: Sequence[float | None],
 ) -> NDArray[np.float64]:
-    """Expected price of every candidate on every instruction.
+    """Expected cost of every candidate on every instruction.
 
     Args:
         instructions: The rows.
@@ -94,7 +99,7 @@ def price_matrix(
     for instruction in instructions:
         tokens = instruction_tokens(instruction.text)
         row = [
-            expected_price(candidate, tokens, expected_output_tokens(mean, instruction.kind))
+            expected_cost(candidate, tokens, expected_output_tokens(mean, instruction.kind))
             for candidate, mean in zip(candidates, mean_output_tokens, strict=True)
         ]
         rows.append([np.nan if price is None else price for price in row])
@@ -114,7 +119,7 @@ def price_warnings(
     if not policy.needs_prices:
         return []
     lengths = list(zip(candidates, mean_output_tokens, strict=True))
-    unpriced = [one.name for one, _ in lengths if expected_price(one, 1, 1) is None]
+    unpriced = [one.name for one, _ in lengths if expected_cost(one, 1, 1) is None]
     unmeasured = [one.name for one, mean in lengths if mean is None and one.name not in unpriced]
     warnings = []
     if unpriced:

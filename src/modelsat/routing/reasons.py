@@ -293,7 +293,7 @@ def _reaches(ranked: RankedCandidate, policy: RoutingPolicy) -> bool:
 
 
 def _price(ranked: RankedCandidate) -> float:
-    return np.inf if ranked.expected_price is None else ranked.expected_price
+    return np.inf if ranked.expected_cost is None else ranked.expected_cost
 
 
 def _worth(ranked: RankedCandidate, policy: RoutingPolicy) -> float:

@@ -86,13 +86,13 @@ class RankedCandidate:
         candidate: The candidate's name.
         probability: Calibrated P(right).
         logit: Raw score.
-        expected_price: Expected money for this instruction; None where its prices are unknown.
+        expected_cost: Expected money for this instruction; None where its prices are unknown.
     """
 
     candidate: str
     probability: float
     logit: float
-    expected_price: float | None = None
+    expected_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
