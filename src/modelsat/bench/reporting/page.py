@@ -26,7 +26,7 @@ def html_page(result: BenchmarkResult, found: list[Finding], plots: Sequence[Plo
         plots: To put beside their tables; may be none.
     """
     shown = [section for section in SECTIONS if any(result.table(name) for name in section.tables)]
-    style = files("modelsat.bench.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    style = files("modelsat.templates").joinpath("page.css").read_text(encoding="utf-8")
     body = "".join(
         (
             _header(result, shown),
