@@ -23,7 +23,7 @@ def show_plan(
 ) -> None:
     """Print what would be asked and what it may cost."""
     from modelsat.exam.budget import estimated_tokens
-    from modelsat.routing.pricing import expected_price, format_money
+    from modelsat.routing.pricing import expected_cost, format_money
 
     prompts = settings.prompts
     read = sum(estimated_tokens(prompts.text(question)) for question in questions)
@@ -34,7 +34,7 @@ def show_plan(
             one.endpoint.url,
             len(questions),
             read,
-            expected_price(one.candidate, read, written),
+            expected_cost(one.candidate, read, written),
         )
         for one in participants
     ]

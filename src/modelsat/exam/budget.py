@@ -2,7 +2,7 @@
 
 import asyncio
 
-from modelsat.routing.pricing import expected_price, format_money, instruction_tokens
+from modelsat.routing.pricing import expected_cost, format_money, instruction_tokens
 from modelsat.types import Candidate
 
 # Tokens that a chat template adds to a message.
@@ -11,7 +11,7 @@ _TEMPLATE_TOKENS = 64
 
 def cost(candidate: Candidate, input_tokens: float, output_tokens: float) -> float:
     """Money for one request; 0 if a price is unknown."""
-    return expected_price(candidate, input_tokens, output_tokens) or 0.0
+    return expected_cost(candidate, input_tokens, output_tokens) or 0.0
 
 
 def cost_at_most(candidate: Candidate, prompt: str, max_tokens: int) -> float:

@@ -10,7 +10,7 @@ from modelsat.exam.budget import estimated_tokens
 from modelsat.exam.journal import Entry
 from modelsat.exam.plan import AdaptivePlan, Estimates, item_scores
 from modelsat.exam.sitting import Sitting
-from modelsat.routing.pricing import expected_price
+from modelsat.routing.pricing import expected_cost
 from modelsat.types import CapabilityProfile, TaskResult
 
 
@@ -65,7 +65,7 @@ def make_profile(sitting: Sitting, exam: AptitudeTest, *, date: str) -> Capabili
 def make_run(sitting: Sitting, *, left_out: int = 0) -> ExamRun:
     """How the exam went: latency, tokens, money, what could not be read, and the settings."""
     settings, endpoint = sitting.settings, sitting.participant.endpoint
-    priced = expected_price(sitting.participant.candidate, 1, 1) is not None
+    priced = expected_cost(sitting.participant.candidate, 1, 1) is not None
     entries = [entry for entry in sitting.journal.entries.values() if not entry.refused]
     counted = [entry for entry in entries if entry.output_tokens is not None]
     written = output_tokens(entries)
