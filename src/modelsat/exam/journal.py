@@ -8,12 +8,12 @@ so that a power cut loses at most a second's.
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field
 
 from modelsat.errors import DataError
 from modelsat.exam.endpoint import Reply
@@ -79,6 +79,18 @@ class Entry:
 _FIELDS = tuple(field.name for field in fields(Entry))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loss:
+    """A question without an answer, and what its attempts may have cost."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    lost: str
+    rotation: _Count = 0
+    reason: str = ""
+    cost: _Amount = 0.0
+
+
 class Journal:
     """An exam's answers on disk, and in memory as `entries`.
 
@@ -136,14 +148,15 @@ class Journal:
         Raises:
             DataError: It cannot be written.
         """
-        values = {name: getattr(entry, name) for name in _FIELDS}
         # Unknown values are left out; zero tokens are known.
-        self._write({name: value for name, value in values.items() if value is not None and value != ""})
+        self._write(
+            {name: value for name, value in asdict(entry).items() if value is not None and value != ""}
+        )
         self.entries.setdefault(entry.key, entry)
 
     def add_loss(self, key: Key, *, reason: str, cost: float) -> None:
         """Append that a question got no answer, and what its attempts may have cost."""
-        self._write({"lost": key[0], "rotation": key[1], "reason": reason, "cost": cost})
+        self._write(asdict(_Loss(lost=key[0], rotation=key[1], reason=reason, cost=cost)))
         self.lost_cost += cost
 
     def sync(self) -> None:
@@ -192,33 +205,17 @@ class Journal:
             if number == 1:
                 _check_header(value, header, self.path)
             elif isinstance(value, dict) and "lost" in value:
-                self.lost_cost += parse_object(value, _LossForm, where).cost
+                self.lost_cost += parse_object(value, _Loss, where).cost
             else:
-                entry = parse_object(value, _EntryForm, where).root
+                entry = parse_object(value, Entry, where)
                 self.entries.setdefault(entry.key, entry)
         return whole
 
 
-class _EntryForm(RootModel[Entry]):
-    """A line with an answer."""
-
-
-class _LossForm(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    lost: str
-    rotation: _Count = 0
-    reason: str = ""
-    cost: _Amount = 0.0
-
-
-class _HeaderForm(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    format: Literal["modelsat-journal/1"]
-
-
 def _check_header(value: object, header: Mapping[str, Any], path: Path) -> None:
-    form = parse_object(value, _HeaderForm, f"{path}:1")
-    found = form.model_extra or {}
+    found = value if isinstance(value, dict) else {}
+    if found.get("format") != FORMAT:
+        raise DataError(f"{path}: not the journal of an exam: its first line has no format {FORMAT!r}.")
     for name, wanted in header.items():
         if found.get(name) != wanted:
             raise DataError(
@@ -228,19 +225,12 @@ def _check_header(value: object, header: Mapping[str, Any], path: Path) -> None:
 
 
 def _hold(descriptor: int, path: Path) -> None:
-    lock = _lock()
-    if lock is None:
-        return
-    try:
-        lock(descriptor)
-    except OSError:
-        raise DataError(f"{path}: another run is writing to it; wait for it, or stop it.") from None
-
-
-def _lock() -> Callable[[int], None] | None:
-    """The platform's file lock, which a killed process releases by itself."""
+    """Lock the file; a killed process releases it by itself."""
     try:
         import fcntl
     except ImportError:
-        return None
-    return lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DataError(f"{path}: another run is writing to it; wait for it, or stop it.") from None

@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,9 +173,15 @@ def parse_json(text: str, form: type[Format], where: str) -> Format:
 def parse_object(value: object, form: type[Format], where: str) -> Format:
     """Check an object that was read from JSON or TOML against its form; see `parse_json`."""
     try:
-        return TypeAdapter(form).validate_python(value)
+        return _adapter(form).validate_python(value)  # type: ignore[arg-type,no-any-return]
     except ValidationError as error:
         raise DataError(f"{where}: {describe_faults(error, value)}") from None
+
+
+@cache
+def _adapter(form: type[Any]) -> TypeAdapter[Any]:
+    # Made once: it takes a millisecond, and a file may have an object on each line.
+    return TypeAdapter(form)
 
 
 def read_json(path: Path, form: type[Format]) -> Format:
