@@ -1,13 +1,16 @@
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import write_card
 from modelsat.capability.run import ExamRun
 from modelsat.capability.zoo import ModelZoo
-from modelsat.capability.zoo_file import add_entry, register, remove_entry
+from modelsat.capability.zoo_file import add_entry, register, remove_entry, set_fields
 from modelsat.errors import DataError
 from modelsat.types import Candidate, CapabilityProfile, TaskResult
 
@@ -266,3 +269,41 @@ def test_a_currency_is_a_code(zoo_file: Path) -> None:
     zoo_file.write_text(ZOO.replace('zoo/1"', 'zoo/1"\ncurrency = "dollars"'))
     with pytest.raises(DataError, match=r"zoo\.toml: currency is 'dollars'; expected three capital letters"):
         ModelZoo.load(zoo_file)
+
+
+def test_setting_fields_keeps_comments_at_their_places(zoo_file: Path) -> None:
+    set_fields(zoo_file, "small", {"input_price": "0.5", "output_tokens": "300", "context_window": ""})
+    set_fields(zoo_file, "big", {"modalities": "text,image"})
+    assert zoo_file.read_text() == (
+        ZOO.replace("input_price = 0.2", "input_price = 0.5")
+        .replace("context_window = 8192\n", "")
+        .replace('notes = "Fluent in Dutch."\n', 'notes = "Fluent in Dutch."\noutput_tokens = 300.0\n')
+        .replace('card = "cards/big.json"\n', 'card = "cards/big.json"\nmodalities = ["text", "image"]\n')
+    )
+    assert ModelZoo.load(zoo_file)["small"].output_tokens == 300.0
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["input_price", "model", "tags", "tools", "context_window", "notes", "modalities", "endpoint"]
+        ),
+        st.sampled_from(
+            ["1", "0.5", "true", "a,b", "text", "https://x/v1", "-1", "#", '"', "]", "ü\x00", " "]
+        )
+        | st.just(""),
+    )
+)
+def test_whatever_is_set_the_file_stays_a_zoo_or_is_untouched(changes: dict[str, str]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "zoo.toml"
+        for name in ("small", "big"):
+            write_card(path.parent / "cards" / f"{name}.json", _profile(name))
+        path.write_text(ZOO)
+        try:
+            set_fields(path, "small", changes)
+        except DataError:
+            assert path.read_text() == ZOO
+        zoo = ModelZoo.load(path)
+        assert zoo["big"] == Candidate(name="big")
+        assert '# Big one: ask before use.\n[[candidate]]\nname = "big"' in path.read_text()

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from modelsat.capability.card import read_card, read_sat_card, write_card
+from modelsat.capability.card import is_stale, read_card, read_sat_card, write_card
 from modelsat.capability.run import ExamRun, Spread, accuracy_interval
 from modelsat.capability.zoo import ModelZoo
 from modelsat.capability.zoo_file import add_entry
 from modelsat.cli.exam import app
 from modelsat.cli.exam_card import bar
 from modelsat.cli.zoo import app as zoo_app
-from modelsat.cli.zoo import is_stale
 from modelsat.exam.compare import compare
 from modelsat.statistics import wilson_interval
 from modelsat.types import Candidate, CapabilityProfile, TaskResult

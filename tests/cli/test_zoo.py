@@ -115,3 +115,63 @@ def test_a_candidate_is_added_with_cards_of_two_exams(card: Path, tmp_path: Path
     twice = runner.invoke(app, [*arguments, "--replace", "--card", str(card)])
     assert twice.exit_code == 1
     assert "two cards of the exam" in twice.stderr
+
+
+def test_fields_are_set_and_refused_by_name(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo.toml"
+    assert runner.invoke(app, ["add", "ours", "--card", str(card), "--zoo", str(zoo)]).exit_code == 0
+    before = zoo.read_text()
+    for change, fault in {
+        "output_price": "expected FIELD=VALUE",
+        "output_price=cheap": "'output_price' is 'cheap'",
+        "modalities=images": "'text', 'image', 'audio', 'video' or 'file'",
+        "price=1": "those are endpoint, model,",
+        "name=theirs": "'name' is not a field that can be set",
+    }.items():
+        refused = runner.invoke(app, ["set", "ours", "input_price=9", change, "--zoo", str(zoo)])
+        assert refused.exit_code == 1
+        assert fault in refused.stderr
+        assert zoo.read_text() == before
+    assert (
+        "no candidate 'nobody'" in runner.invoke(app, ["set", "nobody", "model=x", "--zoo", str(zoo)]).stderr
+    )
+    changes = ["output_price=0.4", "tags=eu-only, chat", "tools=true", "context_window=8192", "notes=A = B"]
+    done = runner.invoke(app, ["set", "ours", *changes, "--zoo", str(zoo), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["set"]["output_price"] == "0.4"
+    ours = ModelZoo.load(zoo)["ours"]
+    assert (ours.output_price, ours.tags, ours.tools, ours.context_window, ours.notes) == (
+        0.4,
+        ("eu-only", "chat"),
+        True,
+        8192,
+        "A = B",
+    )
+
+
+def test_a_check_lists_what_it_found_and_exits_with_1_on_faults(card: Path, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo.toml"
+    runner.invoke(app, ["add", "ours", "--card", str(card), "--zoo", str(zoo), "--input-price", "1"])
+    found = runner.invoke(app, ["check", "--zoo", str(zoo)])
+    assert found.exit_code == 1
+    assert "output_price is missing" in found.stdout
+    assert "1 fault(s) and 4 warning(s) in 1 candidate(s)" in found.stderr
+    report = json.loads(runner.invoke(app, ["check", "--zoo", str(zoo), "--json"]).stdout)
+    assert (report["candidates"], report["faults"], report["warnings"]) == (1, 1, 4)
+    assert {one["subject"] for one in report["findings"]} == {
+        "endpoint",
+        "prices",
+        "length",
+        "window",
+        "card",
+    }
+
+    runner.invoke(app, ["set", "ours", "output_price=1", "--zoo", str(zoo)])
+    assert runner.invoke(app, ["check", "--zoo", str(zoo)]).exit_code == 0
+    assert runner.invoke(app, ["check", "--zoo", str(zoo), "--strict"]).exit_code == 1
+
+
+def test_the_shipped_zoo_is_sound() -> None:
+    checked = runner.invoke(app, ["check", "--stale-after", "100000"])
+    assert checked.exit_code == 0
+    assert "and 21 more" in checked.stdout

@@ -23,7 +23,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "x", "context_window": 0}, "'context_window' is 0"),
     ({"name": "x", "context_window": True}, "'context_window' is True"),
     ({"name": "x", "modalities": ["images"]}, "'text', 'image', 'audio', 'video' or 'file'"),
-    ({"name": "x", "modalities": []}, "'modalities' is"),
+    ({"name": "x", "modalities": []}, "modalities is empty"),
     ({"name": "x", "tools": 1}, "'tools' is 1"),
     ({"name": "x", "endpoint": "llm.example/v1"}, "expected a base URL"),
     ({"name": "x", "api_key_env": "A", "api_key_file": "b"}, "both api_key_env and api_key_file"),

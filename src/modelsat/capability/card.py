@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -193,3 +194,11 @@ def _marks(items: Sequence[float | None]) -> str | list[float | None]:
     if all(score is None or score in (0.0, 1.0) for score in items):
         return "".join("-" if score is None else str(int(score)) for score in items)
     return list(items)
+
+
+def is_stale(sat: str, days: int, today: date | None = None) -> bool:
+    """Whether a card of this ISO date is older than so many days; one without a date is."""
+    try:
+        return ((today or date.today()) - date.fromisoformat(sat)).days > days
+    except ValueError:
+        return True

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from modelsat.capability.zoo_file import read_zoo, write_zoo
 from modelsat.errors import DataError
 from modelsat.types import Candidate, CapabilityProfile
 from modelsat.types.candidates import CURRENCY
+
+
+@contextmanager
+def shipped_zoo_file() -> Iterator[Path]:
+    """The zoo file that comes with the package."""
+    with as_file(files("modelsat") / "assets") as folder:
+        yield folder / "zoo.toml"
 
 
 class ModelZoo:
@@ -147,8 +155,8 @@ class ModelZoo:
     @classmethod
     def shipped(cls) -> "ModelZoo":
         """The zoo that comes with the package."""
-        with as_file(files("modelsat") / "assets") as folder:
-            return cls.load(folder / "zoo.toml")
+        with shipped_zoo_file() as path:
+            return cls.load(path)
 
     def save(self, path: Path | str) -> None:
         """Write a new zoo file, with the cards in the folder `cards` beside it.

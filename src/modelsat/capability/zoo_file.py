@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import tomlkit
-from pydantic import Field
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from tomlkit.items import AoT, Table
 
 from modelsat.capability.card import card_name, read_card, read_sat_card, write_card
@@ -27,7 +28,7 @@ CARDS = "cards"
 _REGISTERED = ("endpoint", "model", "api_key_env", "input_price", "output_price")
 
 _HEADER = re.compile(r"^\s*\[\[\s*candidate\s*\]\]", flags=re.MULTILINE)
-_Text = Annotated[str, Field(min_length=1)]
+_Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 @validated(lambda values: f"entry {values.get('name', '')}")
@@ -161,7 +162,7 @@ def register(path: Path, candidate: Candidate, card: Path) -> None:
     }
     for key, value in updates.items():
         if value is not None and array[at].get(key) != value:
-            array[at][key] = value
+            _put(array[at], key, value)
     write_text(path, tomlkit.dumps(document))
 
 
@@ -174,6 +175,60 @@ def _card_names(entry: Table, card: str, exam: str, folder: Path) -> dict[str, s
     return {"more_cards": [*others, card]}
 
 
+def set_fields(path: Path, name: str, changes: Mapping[str, str]) -> None:
+    """Change fields of a candidate of the file; all else in the file stays, comments included.
+
+    Args:
+        path: The zoo file.
+        name: The candidate's name.
+        changes: Values as text, by field: numbers, true or false, lists with commas; empty removes the field. A `card`
+            is relative to the working directory.
+
+    Raises:
+        DataError: The file is malformed or has no such candidate, there is no such field, or the value is not what the
+            field takes; names file, line and field.
+    """
+    document = _document(path)
+    array = _array(document, path)
+    entry = array[_find(array, name, path)]
+    settable = {field.name: field for field in fields(_Entry) if field.name not in ("name", "more_cards")}
+    for key, text in changes.items():
+        if key not in settable:
+            raise DataError(f"{key!r} is not a field that can be set; those are {', '.join(settable)}.")
+        if key == "card" and text:
+            read_card(Path(text))
+            _put(entry, key, _relative(Path(text), path))
+        elif text:
+            _put(entry, key, _typed(text, settable[key]))
+        else:
+            entry.pop(key, None)
+    changed = tomlkit.dumps(document)
+    for value, where in _parse(changed, path)[0]:
+        if value.get("name") == name:
+            _checked(value, where, set())
+    write_text(path, changed)
+
+
+def _typed(text: str, field: Field[Any]) -> object:
+    """Text as the value of a field; as it is where it is none, so that checking the entry reports it."""
+    if isinstance(field.default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    kind: Any = field.type
+    with suppress(ValidationError):
+        return TypeAdapter(kind).validate_strings(text)
+    return text
+
+
+def _put(entry: Table, key: str, value: object) -> None:
+    """Set a field; a new one goes below the others, before comments that belong to the next entry."""
+    body = entry.value.body
+    kept = next((at + 1 for at in range(len(body) - 1, -1, -1) if body[at][0] is not None), 0)
+    tail = [] if key in entry else body[kept:]
+    del body[len(body) - len(tail) :]
+    entry[key] = value
+    body.extend(tail)
+
+
 def remove_entry(path: Path, name: str) -> None:
     """Take a candidate out of the file; its card stays on disk.
 
@@ -182,10 +237,7 @@ def remove_entry(path: Path, name: str) -> None:
     """
     document = _document(path)
     array = _array(document, path)
-    at = _position(array, name)
-    if at is None:
-        raise DataError(f"{path}: no candidate {name!r}; it has {_listed(array)}.")
-    del array[at]
+    del array[_find(array, name, path)]
     write_text(path, tomlkit.dumps(document))
 
 
@@ -272,8 +324,12 @@ def _position(array: AoT, name: str) -> int | None:
     return next((at for at, table in enumerate(array) if table.get("name") == name), None)
 
 
-def _listed(array: AoT) -> str:
-    return ", ".join(str(table.get("name")) for table in array) or "none"
+def _find(array: AoT, name: str, path: Path) -> int:
+    at = _position(array, name)
+    if at is None:
+        listed = ", ".join(str(table.get("name")) for table in array) or "none"
+        raise DataError(f"{path}: no candidate {name!r}; it has {listed}.")
+    return at
 
 
 def _table(candidate: Candidate, cards: Sequence[str]) -> Table:
@@ -295,4 +351,4 @@ def _replace(old: Table, new: Table) -> None:
     for key in [key for key in old if key not in new]:
         del old[key]
     for key, value in new.items():
-        old[key] = value
+        _put(old, key, value)

@@ -1,7 +1,7 @@
 """`modelsat zoo`: who can be chosen, and what each can do."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import date as date_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,12 +19,16 @@ app = typer.Typer(
 )
 
 STALE_AFTER_DAYS = 180
+NAMES_SHOWN = 4
 
 ZooOption = Annotated[
     Path | None,
     typer.Option(
         "--zoo", metavar="FILE", help="Zoo file (TOML); the shipped zoo by default.", show_default=False
     ),
+]
+StaleOption = Annotated[
+    int, typer.Option("--stale-after", min=1, metavar="DAYS", help="Call cards that are older stale.")
 ]
 ZooFileOption = Annotated[Path, typer.Option("--zoo", metavar="FILE", help="The zoo file (TOML) to change.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The candidate's name.")]
@@ -34,9 +38,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list", epilog="Example: modelsat zoo list --tag open-weights --stale-after 90")
 def list_(
     zoo: ZooOption = None,
-    stale_after: Annotated[
-        int, typer.Option(min=1, metavar="DAYS", help="Mark cards that are older as stale.")
-    ] = STALE_AFTER_DAYS,
+    stale_after: StaleOption = STALE_AFTER_DAYS,
     tag: Annotated[
         list[str] | None,
         typer.Option("--tag", help="Only candidates with this tag; repeat for more.", show_default=False),
@@ -44,6 +46,8 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the candidates, strongest first."""
+    from modelsat.capability.card import is_stale
+
     chosen = _load(zoo)
     tags = {tag for candidate in chosen.candidates for tag in candidate.tags}
     for wanted in tag or ():
@@ -218,6 +222,85 @@ def add(
     _report(zoo, f"added {name}", as_json=as_json)
 
 
+@app.command(
+    "set",
+    epilog="Example: modelsat zoo set our-model input_price=0.1 output_price=0.4 tags=eu-only,chat --zoo zoo.toml",
+)
+def set_(
+    name: NameArgument,
+    changes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FIELD=VALUE...",
+            help="Fields of the entry; commas separate the entries of a list, and nothing after = removes the field.",
+        ),
+    ],
+    zoo: ZooFileOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Change fields of a candidate in a zoo file; comments and all else stay."""
+    from modelsat.capability.zoo_file import set_fields
+
+    values = {}
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign:
+            raise DataError(f"{change!r}: expected FIELD=VALUE, such as output_price=0.4.")
+        values[key.strip()] = value.strip()
+    set_fields(zoo, name, values)
+    if as_json:
+        print_json({"zoo": str(zoo), "candidate": name, "set": values})
+    else:
+        say(f"{zoo}: {name}: set {', '.join(values)}")
+
+
+@app.command(epilog="Example: modelsat zoo check --zoo zoo.toml --call")
+def check(
+    zoo: ZooOption = None,
+    call: Annotated[
+        bool,
+        typer.Option(
+            "--call", help="Call each endpoint, too: does it answer, take its key, and list the model?"
+        ),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.")] = False,
+    stale_after: StaleOption = STALE_AFTER_DAYS,
+    as_json: JsonOption = False,
+) -> None:
+    """Check entries, endpoints, keys, prices, lengths, windows, modalities and cards; exit with 1 on faults."""
+    from modelsat.capability.zoo import shipped_zoo_file
+    from modelsat.endpoints.check import check_zoo
+
+    with nullcontext(zoo) if zoo is not None else shipped_zoo_file() as path:
+        findings, entries = check_zoo(path, stale_after=stale_after, call=call)
+    faults = sum(finding.severity == "fault" for finding in findings)
+    warnings = len(findings) - faults
+    if as_json:
+        print_json(
+            {
+                "zoo": None if zoo is None else str(zoo),
+                "candidates": entries,
+                "faults": faults,
+                "warnings": warnings,
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        together: dict[tuple[str, str, str], list[str]] = {}
+        for one in sorted(findings, key=lambda finding: finding.severity):
+            together.setdefault((one.severity, one.subject, one.message), []).append(one.candidate or "?")
+        if together:
+            print_table(
+                ["", "about", "candidates", "finding"],
+                [(*kind[:2], _listed(names), kind[2]) for kind, names in together.items()],
+            )
+        say(
+            f"{zoo or 'the shipped zoo'}: {faults} fault(s) and {warnings} warning(s) in {entries} candidate(s)"
+        )
+    if faults or (strict and warnings):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: modelsat zoo remove our-model --zoo zoo.toml")
 def remove(name: NameArgument, zoo: ZooFileOption, as_json: JsonOption = False) -> None:
     """Take a candidate out of a zoo file; its card stays on disk, and comments stay in the file."""
@@ -225,15 +308,6 @@ def remove(name: NameArgument, zoo: ZooFileOption, as_json: JsonOption = False) 
 
     remove_entry(zoo, name)
     _report(zoo, f"removed {name}", as_json=as_json)
-
-
-def is_stale(date: str, days: int, today: date_type | None = None) -> bool:
-    """Whether a card of this ISO date is older than so many days; one without a date is."""
-    try:
-        sat = date_type.fromisoformat(date)
-    except ValueError:
-        return True
-    return ((today or date_type.today()) - sat).days > days
 
 
 def candidate_object(candidate: "Candidate", profile: "CapabilityProfile") -> dict[str, Any]:
@@ -267,6 +341,11 @@ def _load(zoo: Path | None) -> "ModelZoo":
     from modelsat.capability.zoo import ModelZoo
 
     return ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _price(value: float | None, currency: str) -> str:

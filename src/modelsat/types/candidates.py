@@ -49,7 +49,7 @@ class Candidate:
     output_price: _Price | None = None
     output_tokens: _Price | None = None
     context_window: _Tokens | None = None
-    modalities: Annotated[tuple[Modality, ...], Field(min_length=1)] = ("text",)
+    modalities: tuple[Modality, ...] = ("text",)
     tools: Annotated[bool, Field(strict=True)] | None = None
     tags: tuple[_Text, ...] = ()
     notes: str = ""
@@ -57,6 +57,8 @@ class Candidate:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise ValueError("its name is empty; give each candidate a unique name")
+        if not self.modalities:
+            raise ValueError("modalities is empty; name what it accepts, such as text")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one of them")
         if self.endpoint is not None:
