@@ -137,8 +137,8 @@ def grade(
 ) -> None:
     """Write a capability card for every candidate that has outcomes on the exam's items.
 
-    A candidate may have sat a part only: its card says which tasks, and how many shots of each. Expert notes in a
-    card that is written anew stay.
+    A candidate may have sat only part of it: its card lists the tasks, and the number of shots of each. Expert
+    notes of a card that is written again are kept.
     """
     from datetime import date as day
 

@@ -1,4 +1,4 @@
-"""What an endpoint's answer means: usage, waits and errors, whoever sent it.
+"""Reads an endpoint's answer: token counts, requested waits and error messages.
 
 Nothing that a server sends is trusted: not its status, its headers, its encoding nor its shape.
 """

@@ -1,7 +1,7 @@
 """A scripted OpenAI-compatible endpoint: chat and text completions, streaming, usage, models, delays and faults.
 
 It listens on a real socket (TCP on 127.0.0.1, or a Unix socket), so that clients are exercised down to the bytes on the
-wire. A *persona*, a function from request to answer, decides what it says:
+wire. A *persona*, a function from request to answer, decides on its answers:
 
     async with FakeEndpoint("B") as endpoint:                              # in the running event loop
         ...                                                                # requests go to endpoint.url
@@ -90,7 +90,7 @@ class FakeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a fake endpoint sends, and how.
+    """An answer of a fake endpoint, and how it is sent.
 
     Attributes:
         text: Text of the completion, streamed word by word on request; the error message if the status is 400 or more.
@@ -176,8 +176,8 @@ class FakeEndpoint:
 
     Attributes:
         url: Base URL, set while it runs: `http://127.0.0.1:40123/v1`, or `http+unix://...` for a Unix socket.
-        requests: What it received, latest last (the last 100,000).
-        asked: How many requests it received.
+        requests: Received requests, latest last (at most 100,000).
+        asked: Number of requests received.
         under_way: Requests being answered now.
         most_under_way: Most requests that were being answered at the same time.
         disconnects: Clients that left before their answer was complete.
