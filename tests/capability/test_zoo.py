@@ -127,6 +127,26 @@ def test_editing_a_zoo_file_keeps_what_a_person_wrote(zoo_file: Path) -> None:
     assert ModelZoo.load(zoo_file).names == ("small", "new")
 
 
+def test_a_card_of_another_candidate_is_refused_unless_the_entry_names_it(zoo_file: Path) -> None:
+    big = zoo_file.parent / "cards" / "big.json"
+    before = zoo_file.read_text()
+    for named in (None, "small"):
+        with pytest.raises(DataError, match=r"big.json: is the card of 'big', not of 'ours'; .* --as big"):
+            add_entry(zoo_file, Candidate(name="ours"), big, card_candidate=named)
+    assert zoo_file.read_text() == before
+    add_entry(zoo_file, Candidate(name="ours"), big, card_candidate="big")
+    zoo = ModelZoo.load(zoo_file)
+    assert zoo.profile("ours").results == zoo.profile("big").results
+    zoo_file.write_text(zoo_file.read_text().replace('card_candidate = "big"\n', ""))
+    line = zoo_file.read_text().splitlines().index('name = "ours"')
+    with pytest.raises(
+        DataError, match=rf"zoo.toml:{line}: candidate 'ours': .*is the card of 'big', not of 'ours'"
+    ):
+        ModelZoo.load(zoo_file)
+    zoo.save(zoo_file.parent / "copy" / "zoo.toml")
+    assert ModelZoo.load(zoo_file.parent / "copy" / "zoo.toml").profiles == zoo.profiles
+
+
 def test_replacing_an_entry_keeps_its_place(zoo_file: Path) -> None:
     add_entry(zoo_file, Candidate(name="small", input_price=9.0), zoo_file.parent / "cards" / "small.json")
     zoo = ModelZoo.load(zoo_file)

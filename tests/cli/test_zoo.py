@@ -103,6 +103,28 @@ def test_a_bad_card_or_price_leaves_no_file(card: Path, tmp_path: Path) -> None:
     assert not zoo.exists()
 
 
+def test_a_card_of_another_candidate_is_refused_unless_it_is_said_to_be_the_same_model(
+    card: Path, tmp_path: Path
+) -> None:
+    zoo = tmp_path / "zoo.toml"
+    add = ["add", "mirror", "--card", str(card), "--zoo", str(zoo)]
+    refused = runner.invoke(app, [*add, "--with-shipped"])
+    assert refused.exit_code == 1
+    assert "is the card of 'ours', not of 'mirror'" in refused.stderr
+    assert not zoo.exists()
+    assert runner.invoke(app, [*add, "--as", "ours"]).exit_code == 0
+    assert 'card_candidate = "ours"' in zoo.read_text()
+    assert runner.invoke(app, ["show", "mirror", "--zoo", str(zoo)]).exit_code == 0
+    before = zoo.read_text()
+    change = ["set", "mirror", "card_candidate=", "--zoo", str(zoo)]
+    assert "is the card of 'ours', not of 'mirror'" in runner.invoke(app, change).stderr
+    write_card(tmp_path / "third.json", replace(read_card(card), candidate="third"))
+    change[2] = f"card={tmp_path / 'third.json'}"
+    assert "is the card of 'third', not of 'mirror'" in runner.invoke(app, change).stderr
+    assert zoo.read_text() == before
+    assert runner.invoke(app, [*change, "card_candidate=third"]).exit_code == 0
+
+
 def test_a_candidate_is_added_with_cards_of_two_exams(card: Path, tmp_path: Path) -> None:
     zoo, other = tmp_path / "zoo.toml", tmp_path / "other.json"
     write_card(other, replace(read_card(card), exam="sql"))

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +15,10 @@ from tomlkit.items import AoT, Table
 from modelsat.capability.card import card_name, read_card, read_sat_card, write_card
 from modelsat.capability.member import Member
 from modelsat.capability.profile import join_exams
+from modelsat.capability.run import ExamRun
 from modelsat.errors import DataError
 from modelsat.records.files import load_toml, parse_object, read_text, write_text
-from modelsat.types import Candidate
+from modelsat.types import Candidate, CapabilityProfile
 from modelsat.types.candidates import CURRENCY
 from modelsat.types.ranges import require_currency
 from modelsat.types.validation import validated
@@ -37,6 +38,8 @@ class _Entry(Candidate):
 
     card: _Text | None = None
     more_cards: tuple[_Text, ...] = ()
+    # The candidate that the cards were measured for, where one model is offered under two names.
+    card_candidate: _Text | None = None
 
     def candidate(self, folder: Path) -> Candidate:
         values = {name: getattr(self, name) for name in _FIELDS}
@@ -105,27 +108,52 @@ def write_zoo(path: Path, members: Iterable[Member], currency: str = CURRENCY) -
         names = [name, *(f"{name}.{other.exam}" for other in profile.other_exams)]
         cards = [(Path(CARDS) / card_name(name)).as_posix() for name in names]
         for card, sat in zip(cards, profile.exams, strict=True):
-            write_card(path.parent / card, sat, member.runs.get(sat.exam))
+            write_card(path.parent / card, replace(sat, candidate=name), member.runs.get(sat.exam))
         array.append(_table(member.candidate, cards))
     document["candidate"] = array
     write_text(path, tomlkit.dumps(document))
 
 
-def add_entry(path: Path, candidate: Candidate, *cards: Path) -> None:
+def read_own_cards(
+    cards: Sequence[Path], name: str, card_candidate: str | None = None
+) -> list[tuple[CapabilityProfile, ExamRun | None]]:
+    """Read a candidate's cards, of different exams, and refuse those of another candidate.
+
+    Args:
+        cards: Their paths.
+        name: The candidate's name.
+        card_candidate: Another name that they may have been measured under.
+
+    Raises:
+        DataError: A card is malformed or of another candidate, or two are of one exam.
+    """
+    read = [read_sat_card(path) for path in cards]
+    for path, (card, _) in zip(cards, read, strict=True):
+        if card.candidate not in (name, card_candidate):
+            other = card.candidate
+            raise DataError(
+                f"{path}: is the card of {other!r}, not of {name!r}; give its own card or, if both are one model, "
+                f'name the other: --as {other} (card_candidate = "{other}" in the zoo file).'
+            )
+    join_exams([card for card, _ in read])
+    return read
+
+
+def add_entry(path: Path, candidate: Candidate, *cards: Path, card_candidate: str | None = None) -> None:
     """Append a candidate to the file, or replace it where it is; comments and other entries stay.
 
     Args:
         path: The zoo file; made where it does not exist.
         candidate: The candidate.
         cards: Its card, and those of further exams; the file names them relative to itself.
+        card_candidate: The name that they were measured under, where it is not the candidate's.
 
     Raises:
-        DataError: The file or a card is malformed.
+        DataError: The file or a card is malformed, or a card is of another candidate.
     """
-    for card in cards:
-        read_card(card)
+    read_own_cards(cards, candidate.name, card_candidate)
     document = _document(path) if path.exists() else _new_document()
-    table = _table(candidate, [_relative(card, path) for card in cards])
+    table = _table(candidate, [_relative(card, path) for card in cards], card_candidate)
     array = _array(document, path)
     at = _position(array, candidate.name)
     if at is None:
@@ -196,7 +224,6 @@ def set_fields(path: Path, name: str, changes: Mapping[str, str]) -> None:
         if key not in settable:
             raise DataError(f"{key!r} is not a field that can be set; those are {', '.join(settable)}.")
         if key == "card" and text:
-            read_card(Path(text))
             _put(entry, key, _relative(Path(text), path))
         elif text:
             _put(entry, key, _typed(text, settable[key]))
@@ -205,7 +232,10 @@ def set_fields(path: Path, name: str, changes: Mapping[str, str]) -> None:
     changed = tomlkit.dumps(document)
     for value, where in _parse(changed, path)[0]:
         if value.get("name") == name:
-            _checked(value, where, set())
+            new = _checked(value, where, set())
+            if new.card is not None and changes.keys() & {"card", "card_candidate"}:
+                paths = [path.parent / card for card in (new.card, *new.more_cards)]
+                read_own_cards(paths, name, new.card_candidate)
     write_text(path, changed)
 
 
@@ -245,7 +275,8 @@ def _member(entry: _Entry, where: str, folder: Path) -> Member:
     if entry.card is None:
         raise DataError(f"{where}: field 'card' is missing; name its capability card.")
     try:
-        cards = [read_sat_card(folder / name) for name in (entry.card, *entry.more_cards)]
+        paths = [folder / name for name in (entry.card, *entry.more_cards)]
+        cards = read_own_cards(paths, entry.name, entry.card_candidate)
         profile = join_exams([card for card, _ in cards])
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
@@ -332,11 +363,13 @@ def _find(array: AoT, name: str, path: Path) -> int:
     return at
 
 
-def _table(candidate: Candidate, cards: Sequence[str]) -> Table:
+def _table(candidate: Candidate, cards: Sequence[str], card_candidate: str | None = None) -> Table:
     table = tomlkit.table()
     values: dict[str, Any] = {"name": candidate.name, "card": cards[0]}
     if len(cards) > 1:
         values["more_cards"] = list(cards[1:])
+    if card_candidate not in (None, candidate.name):
+        values["card_candidate"] = card_candidate
     for name, default in _FIELDS.items():
         value = getattr(candidate, name)
         if value != default:

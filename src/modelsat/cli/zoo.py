@@ -179,6 +179,15 @@ def add(
         list[str] | None, typer.Option("--tag", help="A label; repeat for more.", show_default=False)
     ] = None,
     notes: Annotated[str, typer.Option(help="Expert notes, in words; they join its representation.")] = "",
+    card_candidate: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="OTHER",
+            help="The cards were measured under this other name: one model at two endpoints.",
+            show_default=False,
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the candidate of this name.")] = False,
     with_shipped: Annotated[
         bool, typer.Option("--with-shipped", help="Begin a new zoo file with the shipped candidates.")
@@ -189,10 +198,8 @@ def add(
 
     It is routable at once: nothing is retuned.
     """
-    from modelsat.capability.card import read_card
-    from modelsat.capability.profile import join_exams
     from modelsat.capability.zoo import ModelZoo
-    from modelsat.capability.zoo_file import add_entry
+    from modelsat.capability.zoo_file import add_entry, read_own_cards
     from modelsat.types import Candidate
 
     candidate = Candidate(
@@ -210,7 +217,8 @@ def add(
         tags=tuple(tag or ()),
         notes=notes,
     )
-    join_exams([read_card(path) for path in card])
+    # Checked before a file is made.
+    read_own_cards(card, name, card_candidate)
     if zoo.exists():
         if with_shipped:
             raise DataError(f"{zoo}: exists already; --with-shipped is for a new file.")
@@ -218,7 +226,7 @@ def add(
             raise DataError(f"{zoo}: candidate {name!r} is there already; use --replace or another name.")
     elif with_shipped:
         ModelZoo.shipped().save(zoo)
-    add_entry(zoo, candidate, *card)
+    add_entry(zoo, candidate, *card, card_candidate=card_candidate)
     _report(zoo, f"added {name}", as_json=as_json)
 
 
