@@ -83,6 +83,7 @@ def test_a_secret_is_gone_from_any_text(secret: str, before: str, after: str) ->
         json.dumps,
         html.escape,
         lambda key: quote(key, safe=""),
+        quote,
         lambda key: base64.b64encode(key.encode()).decode(),
         lambda key: json.dumps(key)[1:-1].replace("/", r"\/"),
         lambda key: (

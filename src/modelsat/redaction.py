@@ -122,9 +122,9 @@ def _forms(secret: str) -> set[str]:
     """The secret as it is, and as it stands in JSON (also as Go and PHP write it), HTML, URLs and Base64."""
     escaped = json.dumps(secret)[1:-1]
     angled = escaped.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
-    url = quote(secret, safe="")
+    urls = {quote(secret, safe=""), quote(secret)}
     forms = {secret, escaped, angled, escaped.replace("/", r"\/"), html.escape(secret)}
-    forms |= {url, re.sub("%..", lambda code: code[0].lower(), url)}
+    forms |= urls | {re.sub("%..", lambda code: code[0].lower(), url) for url in urls}
     if len(secret) >= _DISTINCT:
         encoded = {_inner_base64(secret.encode(), before) for before in range(3)}
         forms |= encoded | {form.replace("+", "-").replace("/", "_") for form in encoded}
