@@ -223,9 +223,60 @@ def test_a_bar_is_reached_in_the_precision_of_the_scores() -> None:
     decision = choose(scores, policy, prices=np.array([[1.0, 2.0]]))[0]
     first, second = explained(decision, scores, 0, policy, text="x").reasons
     assert (
-        first == "Cheapest of 2 candidates with P(right) of at least 0.7: 0.70 at the price 1; next bob, 2."
+        first
+        == "Cheapest of 2 candidates with P(right) of at least 0.7: 0.70 at the price $1.00; next bob, $2.00."
     )
-    assert second == "The likeliest, bob, has P(right) 0.71 at the price 2."
+    assert second == "The likeliest, bob, has P(right) 0.71 at the price $2.00."
+
+
+@pytest.mark.parametrize(
+    ("policy", "first", "against"),
+    [
+        (
+            "cheapest-above=0.6",
+            "Cheapest of 2 candidates with P(right) of at least 0.6: 0.70 at the price €0.0000291; "
+            "next bob, €0.00120.",
+            "bob reaches P(right) 0.6 too, but is no cheaper: €0.00120 against €0.0000291 of ann.",
+        ),
+        (
+            "value=0.01",
+            "Highest expected value, €0.00697: P(right) 0.70 x €0.0100 less the price €0.0000291; "
+            "next bob, €0.00590.",
+            "bob has a lower expected value, €0.00590 against €0.00697: P(right) 0.71 against 0.70 of ann.",
+        ),
+        (
+            "value=0",
+            "Highest expected value, -€0.0000291: P(right) 0.70 x €0 less the price €0.0000291; "
+            "next bob, -€0.00120.",
+            "bob is no cheaper: €0.00120 against €0.0000291 of ann.",
+        ),
+    ],
+)
+def test_money_is_written_as_in_the_tables(policy: str, first: str, against: str) -> None:
+    scores = ScoreMatrix(
+        instruction_ids=("x",),
+        candidates=NAMES[:2],
+        logits=np.array([[0.8, 0.9]], dtype=np.float32),
+        probabilities=np.array([[0.7, 0.71]], dtype=np.float32),
+    )
+    preferred = RoutingPolicy.parse(policy)
+    decision = choose(scores, preferred, prices=np.array([[0.0000291, 0.0012]]))[0]
+    reasons = explained(decision, scores, 0, preferred, text="x", currency="EUR").reasons
+    assert reasons[0] == first
+    assert explain_why_not(decision, None, "bob", preferred, currency="EUR")[0] == against
+
+
+def test_why_not_needs_no_prices() -> None:
+    scores = ScoreMatrix(
+        instruction_ids=("x",),
+        candidates=NAMES[:2],
+        logits=np.array([[0.8, 0.9]], dtype=np.float32),
+        probabilities=np.array([[0.7, 0.71]], dtype=np.float32),
+    )
+    decision = choose(scores, RoutingPolicy())[0]
+    assert explain_why_not(decision, None, "ann", RoutingPolicy()) == (
+        "ann is number 2 of 2: P(right) 0.70 against 0.71 of bob.",
+    )
 
 
 @pytest.mark.slow

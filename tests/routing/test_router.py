@@ -97,7 +97,7 @@ def test_a_router_says_why_a_candidate_was_not_chosen(router: Router) -> None:
     )
     reached = router.why_not("law", "strong", policy="cheapest-above=0.5")
     assert reached == (
-        "strong reaches P(right) 0.5 too, but is no cheaper: 0.000401 against 0.0000101 of cheap.",
+        "strong reaches P(right) 0.5 too, but is no cheaper: $0.000401 against $0.0000101 of cheap.",
     )
     assert (
         router.why_not("law", "cheap", policy="cheapest-above=0.7")[0]

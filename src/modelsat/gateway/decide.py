@@ -164,8 +164,10 @@ def routed_choice(
     )
 
 
-def explained_choice(choice: GatewayDecision, policy: RoutingPolicy, text: str) -> RoutingDecision:
-    """A routed choice with its reasons."""
+def explained_choice(
+    choice: GatewayDecision, policy: RoutingPolicy, text: str, currency: str
+) -> RoutingDecision:
+    """A routed choice with its reasons; the currency is an ISO 4217 code."""
     decision = RoutingDecision(
         instruction_id="", candidate=choice.candidate, policy=choice.policy, ranking=choice.ranking
     )
@@ -173,7 +175,7 @@ def explained_choice(choice: GatewayDecision, policy: RoutingPolicy, text: str) 
         return replace(decision, reasons=(STAYED,))
     if not isinstance(choice.scores, ScoreMatrix):
         return replace(decision, reasons=(BY_LEVEL[choice.scores or "error"],))
-    return explained(decision, choice.scores, 0, policy, text=text)
+    return explained(decision, choice.scores, 0, policy, text=text, currency=currency)
 
 
 def _prices(state: ServingState, demand: Demand) -> NDArray[np.float64]:

@@ -135,7 +135,8 @@ class RouteApi:
             origin=choice.origin,
         )
         gateway.write(record)
-        return _decision(record, choice, explained_choice(choice, asked.policy, asked.instruction.text))
+        explained = explained_choice(choice, asked.policy, asked.instruction.text, state.zoo.currency)
+        return _decision(record, choice, explained)
 
 
 def _decision(record: DecisionRecord, choice: GatewayDecision, explained: RoutingDecision) -> dict[str, Any]:

@@ -5,12 +5,13 @@ the decision.
 """
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from modelsat.routing.policy import RoutingPolicy
+from modelsat.routing.pricing import format_money
 from modelsat.types import (
     Comparison,
     RankedCandidate,
@@ -19,6 +20,7 @@ from modelsat.types import (
     TaskDifference,
     column_index,
 )
+from modelsat.types.candidates import CURRENCY
 
 # A task is named from this share of the attention on. The tuned attention gives some tasks 5 to 8% whatever it reads.
 STANDS_OUT = 0.1
@@ -110,6 +112,7 @@ def explained(
     text: str,
     excluded: Collection[str] = (),
     no_one_fits: bool = False,
+    currency: str = CURRENCY,
 ) -> RoutingDecision:
     """A decision with its comparison, tasks and reasons, most telling first.
 
@@ -121,13 +124,14 @@ def explained(
         text: The instruction's text.
         excluded: Candidates of the ranking that cannot take the instruction.
         no_one_fits: None can, so that none was excluded.
+        currency: ISO 4217 code of the prices.
     """
     ranking = [ranked for ranked in decision.ranking if ranked.candidate not in excluded]
     chosen, rival = ranking[0], closest_rival(ranking, policy)
     comparison = compare(scores, row, chosen.candidate, (rival or chosen).candidate)
-    reasons = [_verdict(ranking, policy)]
+    reasons = [_verdict(ranking, policy, currency)]
     if policy.kind == "cheapest-above" and _reaches(chosen, policy):
-        reasons += _beside_the_cheapest(ranking, rival)
+        reasons += _beside_the_cheapest(ranking, rival, currency)
     if comparison is not None and rival is not None:
         reasons += _sum_of(comparison, chosen, rival, policy, ahead=True)
         reasons.append(f"Difficulty: a candidate of average level has P(right) {comparison.typical:.2f}.")
@@ -149,7 +153,12 @@ def explained(
 
 
 def explain_why_not(
-    decision: RoutingDecision, comparison: Comparison | None, name: str, policy: RoutingPolicy
+    decision: RoutingDecision,
+    comparison: Comparison | None,
+    name: str,
+    policy: RoutingPolicy,
+    *,
+    currency: str = CURRENCY,
 ) -> tuple[str, ...]:
     """Reasons why a candidate that could have been chosen was not, most telling first.
 
@@ -158,6 +167,7 @@ def explain_why_not(
         comparison: The candidate against the chosen one.
         name: The candidate.
         policy: What was preferred.
+        currency: ISO 4217 code of the prices.
     """
     chosen = decision.ranking[0]
     if name == chosen.candidate:
@@ -165,15 +175,19 @@ def explain_why_not(
     place = next(at for at, ranked in enumerate(decision.ranking) if ranked.candidate == name)
     asked = decision.ranking[place]
     chances = f"P(right) {_digits(asked, chosen)} against {_digits(chosen, asked)} of {chosen.candidate}"
-    prices = f"{_money(_price(asked))} against {_money(_price(chosen))} of {chosen.candidate}"
+
+    def amounts(of: Callable[[RankedCandidate], float]) -> str:
+        return f"{format_money(of(asked), currency)} against {format_money(of(chosen), currency)}"
+
+    no_cheaper = "" if policy.kind == "best" else f"no cheaper: {amounts(_price)} of {chosen.candidate}."
     if policy.kind == "cheapest-above" and _reaches(chosen, policy):
         if _reaches(asked, policy):
-            return (f"{name} reaches P(right) {policy.amount:g} too, but is no cheaper: {prices}.",)
+            return (f"{name} reaches P(right) {policy.amount:g} too, but is {no_cheaper}",)
         verdict = f"{name} misses P(right) {policy.amount:g}, with {_digits(asked, chosen)}."
     elif policy.kind == "value":
         if policy.amount == 0:
-            return (f"{name} is no cheaper: {prices}.",)
-        worths = f"{_money(_worth(asked, policy))} against {_money(_worth(chosen, policy))}"
+            return (f"{name} is {no_cheaper}",)
+        worths = amounts(lambda ranked: _worth(ranked, policy))
         verdict = f"{name} has a lower expected value, {worths}: {chances}."
     else:
         verdict = f"{name} is number {place + 1} of {len(decision.ranking)}: {chances}."
@@ -189,7 +203,7 @@ def is_mostly_not_latin(text: str) -> bool:
     return latin * 2 < len(letters)
 
 
-def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
+def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy, currency: str) -> str:
     """What the policy saw in the first of a ranking."""
     chosen = ranking[0]
     if len(ranking) == 1:
@@ -208,16 +222,15 @@ def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
             )
         return (
             f"Cheapest of {len(reaching)} candidates with P(right) of at least {policy.amount:g}: "
-            f"{chosen.probability:.2f} at the price {_money(_price(chosen))}; "
-            f"next {second.candidate}, {_money(_price(second))}."
+            f"{chosen.probability:.2f} at the price {format_money(_price(chosen), currency)}; "
+            f"next {second.candidate}, {format_money(_price(second), currency)}."
         )
     if policy.kind == "value":
-        solved = (
-            f"P(right) {chosen.probability:.2f} x {policy.amount:g} less the price {_money(_price(chosen))}"
-        )
+        solved, price = (format_money(amount, currency) for amount in (policy.amount, _price(chosen)))
         return (
-            f"Highest expected value, {_money(_worth(chosen, policy))}: {solved}; "
-            f"next {second.candidate}, {_money(_worth(second, policy))}."
+            f"Highest expected value, {format_money(_worth(chosen, policy), currency)}: "
+            f"P(right) {chosen.probability:.2f} x {solved} less the price {price}; "
+            f"next {second.candidate}, {format_money(_worth(second, policy), currency)}."
         )
     if chosen.logit == second.logit:
         decided = "lower price" if _price(chosen) < _price(second) else "name, in alphabetical order"
@@ -225,12 +238,16 @@ def _verdict(ranking: Sequence[RankedCandidate], policy: RoutingPolicy) -> str:
     return f"Highest P(right): {_digits(chosen, second)}; next {second.candidate}, {_digits(second, chosen)}."
 
 
-def _beside_the_cheapest(ranking: Sequence[RankedCandidate], rival: RankedCandidate | None) -> list[str]:
+def _beside_the_cheapest(
+    ranking: Sequence[RankedCandidate], rival: RankedCandidate | None, currency: str
+) -> list[str]:
     """What the cheapest of those that reach a bar saves, and whom the bar left out."""
     chosen, likeliest = ranking[0], max(ranking, key=lambda ranked: ranked.logit)
     sentences = []
     if likeliest.logit > chosen.logit:
-        chance = f"P(right) {_digits(likeliest, chosen)} at the price {_money(_price(likeliest))}"
+        chance = (
+            f"P(right) {_digits(likeliest, chosen)} at the price {format_money(_price(likeliest), currency)}"
+        )
         sentences.append(f"The likeliest, {likeliest.candidate}, has {chance}.")
     if rival is not None:
         cheaper = " is cheaper but" if _price(rival) < _price(chosen) else ""
@@ -304,7 +321,3 @@ def _digits(ranked: RankedCandidate, beside: RankedCandidate) -> str:
     """A probability with as many digits as tell it from another one, up to four."""
     pairs = ((f"{ranked.probability:.{digits}f}", f"{beside.probability:.{digits}f}") for digits in (2, 3, 4))
     return next((own for own, other in pairs if own != other), f"{ranked.probability:.2f}")
-
-
-def _money(amount: float) -> str:
-    return np.format_float_positional(amount, precision=3, fractional=False, trim="-")

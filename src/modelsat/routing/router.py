@@ -111,7 +111,7 @@ class Router:
             return (f"{candidate} cannot take this request: {unfit[candidate]}.",)
         (decision,) = self._route_batch([instruction], preferred)
         comparison = compare(self._score([instruction]), 0, candidate, decision.candidate)
-        return explain_why_not(decision, comparison, candidate, preferred)
+        return explain_why_not(decision, comparison, candidate, preferred, currency=self.zoo.currency)
 
     def route_many(
         self,
@@ -171,6 +171,7 @@ class Router:
                 text=instructions[row].text,
                 excluded=excluded[row],
                 no_one_fits=len(unfit[row]) == len(self.zoo),
+                currency=self.zoo.currency,
             )
             for row, decision in enumerate(decisions)
         )
