@@ -95,12 +95,17 @@ class EndpointResponse:
             TooLargeError: It has more than `largest` bytes.
             TransportError: The connection was lost before the end.
         """
-        body = bytearray()
-        async for piece in self.pieces():
-            body += piece
-            if len(body) > largest:
-                raise TooLargeError(f"answered with more than {largest:,} bytes")
-        return bytes(body)
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := await self._response.content.readany():
+                pieces.append(piece)
+                size += len(piece)
+                if size > largest:
+                    raise TooLargeError(f"answered with more than {largest:,} bytes")
+        except _FAILURES as error:
+            raise _transport_error(error) from None
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Let go of the connection; one whose answer was not read to its end is closed."""

@@ -37,6 +37,8 @@ _THOUGHTS = (
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
 )
+# Each of them begins with one of these; most replies have none.
+_MARKS = ("<", "[", "◁")
 _CONTROL = re.compile(r"<\|(?:end|return|start|im_end|eot_id|endoftext)\|>(?:assistant)?")
 
 _NUMBER = re.compile(
@@ -90,11 +92,17 @@ def without_thoughts(reply: str) -> str:
 
     Some servers strip the opening mark and leave the closing one. Of a very long reply, beginning and end are kept.
     """
+    rest = reply.strip()
+    if any(mark in rest for mark in _MARKS):
+        rest = _unmarked(rest)
+    return rest if len(rest) <= _BEGINNING + _END else f"{rest[:_BEGINNING]}\n{rest[-_END:]}"
+
+
+def _unmarked(reply: str) -> str:
     lowered = reply.lower() if len(reply.lower()) == len(reply) else reply
     start = max((at + len(close) for _, close in _THOUGHTS if (at := lowered.rfind(close)) >= 0), default=0)
     stop = min((at for begin, _ in _THOUGHTS if (at := lowered.find(begin, start)) >= 0), default=len(reply))
-    rest = _CONTROL.sub(" ", reply[start:stop]).strip()
-    return rest if len(rest) <= _BEGINNING + _END else f"{rest[:_BEGINNING]}\n{rest[-_END:]}"
+    return _CONTROL.sub(" ", reply[start:stop]).strip()
 
 
 def read_number(reply: str, choices: tuple[str, ...]) -> str | None:

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from modelsat.endpoints.client import EndpointClient, TooLargeError, TransportError
@@ -74,11 +73,9 @@ class ExamClient:
             # Once more after each wait: meanwhile another question may have been asked to wait longer.
             while (wait := self._not_before - asyncio.get_running_loop().time()) > 0:
                 await asyncio.sleep(wait)
-            started = time.perf_counter()
-            answer = await self._attempt(content)
+            answer = await self._attempt(content, number=1 + failed + busy)
             if isinstance(answer, Reply):
-                latency = time.perf_counter() - started
-                return replace(answer, latency_s=latency, attempts=1 + failed + busy)
+                return answer
             busy += answer.busy
             failed += not answer.busy
             billed += answer.billed
@@ -90,7 +87,8 @@ class ExamClient:
                 raise NoAnswerError(message, fault=answer, billed_attempts=billed)
             await self._wait(answer, failed + busy)
 
-    async def _attempt(self, content: bytes) -> Reply | Fault:
+    async def _attempt(self, content: bytes, *, number: int) -> Reply | Fault:
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self.retries.timeout_s):
                 response = await self._connections.request("POST", self._url, self._headers, content)
@@ -104,7 +102,8 @@ class ExamClient:
             return Fault(reason=str(error), billed=True)
         except TransportError as error:
             return Fault(reason=f"failed: {error}", billed=error.sent)
-        return read_response(response.status, response.headers, body)
+        latency_s = time.perf_counter() - started
+        return read_response(response.status, response.headers, body, latency_s=latency_s, attempts=number)
 
     async def _wait(self, fault: Fault, attempt: int) -> None:
         if fault.wait_s is None:

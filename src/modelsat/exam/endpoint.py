@@ -161,10 +161,12 @@ class Fault:
     billed: bool = False
 
 
-def read_response(status: int, headers: Mapping[str, str], body: bytes) -> Reply | Fault:
+def read_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, latency_s: float = 0.0, attempts: int = 1
+) -> Reply | Fault:
     """Make an answer, or a fault in words, of an HTTP response."""
     if status == 200:
-        return _read_answer(headers, body)
+        return _read_answer(headers, body, latency_s, attempts)
     message = error_message(body)
     reason = f"answered {status}{f' ({message})' if message else ''}"
     if status in _RETRIED or status >= 500:
@@ -178,7 +180,7 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes) -> Reply
     return Fault(reason=f"{reason}; expected 200")
 
 
-def _read_answer(headers: Mapping[str, str], body: bytes) -> Reply | Fault:
+def _read_answer(headers: Mapping[str, str], body: bytes, latency_s: float, attempts: int) -> Reply | Fault:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -200,6 +202,8 @@ def _read_answer(headers: Mapping[str, str], body: bytes) -> Reply | Fault:
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cut_short=choices[0].get("finish_reason") == "length",
+        latency_s=latency_s,
+        attempts=attempts,
     )
 
 

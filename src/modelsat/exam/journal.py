@@ -149,9 +149,7 @@ class Journal:
             DataError: It cannot be written.
         """
         # Unknown values are left out; zero tokens are known.
-        self._write(
-            {name: value for name, value in asdict(entry).items() if value is not None and value != ""}
-        )
+        self._write({name: value for name in _FIELDS if (value := getattr(entry, name)) not in (None, "")})
         self.entries.setdefault(entry.key, entry)
 
     def add_loss(self, key: Key, *, reason: str, cost: float) -> None:

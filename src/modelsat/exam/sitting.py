@@ -161,8 +161,6 @@ class Sitting:
         """Ask one question; False if the budget has no room for it."""
         candidate, prompts = self.participant.candidate, self.prompts
         text = prompts.text(prompt.question, prompt.rotation)
-        # An attempt whose end is unknown counts as if it had been answered at full length.
-        presumed = cost(candidate, estimated_tokens(text), prompts.max_tokens)
         at_most = cost_at_most(candidate, text, prompts.max_tokens)
         if not await budget.reserve(at_most):
             return False
@@ -175,19 +173,23 @@ class Sitting:
             self._record(prompt, entry)
             self._in_a_row = 0
         except NoAnswerError as error:
-            spent = error.billed_attempts * presumed
+            spent = error.billed_attempts * self._presumed(text)
             if error.fault.about_question:
                 self._refused(prompt, error)
                 answered = True
             else:
                 self._lose(prompt, error, cost=spent)
         except asyncio.CancelledError:
-            spent = presumed
+            spent = self._presumed(text)
             self.journal.add_loss(prompt.key, reason="abandoned while under way", cost=spent)
             raise
         finally:
             await budget.settle(at_most, spent, answered=answered)
         return True
+
+    def _presumed(self, text: str) -> float:
+        """Cost of an attempt whose end is unknown: as if it had been answered at full length."""
+        return cost(self.participant.candidate, estimated_tokens(text), self.prompts.max_tokens)
 
     def _record(self, prompt: Prompt, entry: Entry) -> None:
         grade = (
