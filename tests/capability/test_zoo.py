@@ -3,7 +3,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat.capability.aptitude import AptitudeTest
@@ -303,6 +303,7 @@ def test_setting_fields_keeps_comments_at_their_places(zoo_file: Path) -> None:
     assert ModelZoo.load(zoo_file)["small"].output_tokens == 300.0
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

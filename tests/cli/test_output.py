@@ -56,3 +56,8 @@ def test_room_is_shared_out_up_to_what_each_wants(sizes: list[tuple[int, int]], 
     widths = share_out(room, least, most)
     assert all(low <= width <= high for low, width, high in zip(least, widths, most, strict=True))
     assert sum(widths) == max(sum(least), min(room, sum(most)))
+
+
+def test_control_characters_in_a_cell_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["candidate"], [["a\x1b[31mb\rc\x9b"]])
+    assert capsys.readouterr().out.splitlines()[2].rstrip() == r"a\x1b[31mb\rc\x9b"

@@ -86,6 +86,7 @@ def test_candidates_narrow_the_zoo(zoo: Path) -> None:
         (["route", "  "], "the instruction is empty"),
         (["route", "x", "--policy", "finest"], "unknown policy 'finest'"),
         (["route", "x", "--candidates", "nobody"], "no candidate 'nobody'"),
+        (["route", "x", "--candidates", " ,"], "--candidates names no candidate"),
         (["route", "x", "--zoo", "absent.toml"], "absent.toml"),
         (["route", "--input", "in.jsonl"], "--input and --output go together"),
         (["evaluate", "--outcomes", "absent"], "absent: no such folder"),

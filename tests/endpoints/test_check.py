@@ -109,7 +109,7 @@ def test_one_malformed_entry_does_not_hide_the_next(folder: Path) -> None:
         folder,
         {**SOUND, "tools": "1"},
         {**SOUND, "name": "3"},
-        {**SOUND, "name": '"b"', "card": '"old.json"'},
+        {**SOUND, "name": '"b"', "card": '"old.json"', "card_candidate": '"ours"'},
     )
     assert [(one.candidate, one.severity) for one in found] == [
         ("ours", "fault"),

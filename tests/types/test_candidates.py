@@ -17,9 +17,12 @@ from modelsat.types import Candidate
 # Each is refused alike by the constructor and in a file.
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": " "}, "its name is empty"),
+    ({"name": "a\nb"}, "does not print"),
+    ({"name": "x\x1b[31m"}, "does not print"),
     ({"name": "x", "input_price": -1.0}, "'input_price' is -1.0"),
     ({"name": "x", "output_price": float("inf")}, "'output_price' is inf"),
     ({"name": "x", "output_tokens": -1}, "'output_tokens' is -1"),
+    ({"name": "x", "output_tokens": 0}, "'output_tokens' is 0; expected more than 0"),
     ({"name": "x", "context_window": 0}, "'context_window' is 0"),
     ({"name": "x", "context_window": True}, "'context_window' is True"),
     ({"name": "x", "modalities": ["images"]}, "'text', 'image', 'audio', 'video' or 'file'"),
@@ -52,12 +55,18 @@ def test_a_password_in_an_endpoint_is_not_repeated() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+def test_a_key_in_the_place_of_its_variable_is_not_repeated() -> None:
+    with pytest.raises(DataError, match="not the name of an environment variable") as caught:
+        Candidate(name="x", api_key_env="sk-live-0123456789")
+    assert "0123456789" not in str(caught.value)
+
+
 @given(
     st.builds(
         dict,
-        name=st.text(min_size=1).filter(str.strip),
+        name=st.text(min_size=1).filter(lambda name: name.strip() and name.isprintable()),
         input_price=st.none() | st.floats(0, 1e6),
-        output_tokens=st.none() | st.floats(0, 1e6),
+        output_tokens=st.none() | st.floats(0, 1e6, exclude_min=True),
         context_window=st.none() | st.integers(1, 10**8),
         modalities=st.lists(st.sampled_from(["text", "image", "file"]), min_size=1),
         tags=st.lists(st.text(min_size=1)),

@@ -4,6 +4,7 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ INTERRUPTED = 130
 GAP = 2
 # Longest line of a title on a pipe.
 TITLE = 120
+# In a terminal they would move the cursor, or worse.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 # Options by their names of 0.3, where a command has the name of today only.
 RENAMED_OPTIONS = {
     "--engine": "--router",
@@ -133,7 +136,7 @@ def print_table(
 
     Args:
         columns: Headings.
-        rows: Cells, written as text.
+        rows: Cells, written as text; control characters other than line breaks are escaped.
         title: Line above the table.
         numeric: Headings of columns to align right.
         width: Columns of the terminal; by default what it has, and on a pipe as wide as the table is.
@@ -145,7 +148,9 @@ def print_table(
 
     target = console(width=width)
     room = sys.maxsize if width is None and not target.is_terminal else target.width
-    cells = [[redact(str(cell)) for cell in row] for row in rows]
+    cells = [
+        [_CONTROL.sub(lambda found: ascii(found[0])[1:-1], redact(str(cell))) for cell in row] for row in rows
+    ]
 
     def sizes(separator: str | None) -> list[int]:
         """The longest line, or the longest word, of each column."""

@@ -114,7 +114,10 @@ def load_router(router: str, zoo: Path | None, candidates: str | None, policy: s
     preferred = RoutingPolicy.parse(policy)
     chosen = ModelZoo.shipped() if zoo is None else ModelZoo.load(zoo)
     if candidates is not None:
-        chosen = chosen.select([name.strip() for name in candidates.split(",") if name.strip()])
+        names = [name.strip() for name in candidates.split(",") if name.strip()]
+        if not names:
+            raise DataError("--candidates names no candidate; write names separated by commas.")
+        chosen = chosen.select(names)
     return Router.load(router, zoo=chosen, policy=preferred)
 
 

@@ -1,5 +1,6 @@
 """Models that can be routed to."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -11,12 +12,18 @@ Modality = Literal["text", "image", "audio", "video", "file"]
 UNIX = "http+unix"
 # Of prices, where a zoo does not name one (ISO 4217).
 CURRENCY = "USD"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Text = Annotated[str, Field(min_length=1)]
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Tokens = Annotated[int, Field(gt=0, strict=True)]
 
 
-@validated(lambda values: f"candidate {values.get('name', '')}")
+def _owner(values: dict[str, object]) -> str:
+    name = str(values.get("name", ""))
+    return f"candidate {name if name.isprintable() else repr(name)}"
+
+
+@validated(_owner)
 class Candidate:
     """A model that can be routed to; its fields are those of an entry in a zoo file.
 
@@ -36,8 +43,8 @@ class Candidate:
         notes: Expert notes, in words; they join the capability representation.
 
     Raises:
-        DataError: A value is out of range, the endpoint is not a base URL or holds a password, or there are two places
-            for its key.
+        DataError: A value is out of range, the name has characters that do not print, the endpoint is not a base URL or
+            holds a password, or there are two places for its key.
     """
 
     name: _Text
@@ -47,7 +54,7 @@ class Candidate:
     api_key_file: _Text | None = None
     input_price: _Price | None = None
     output_price: _Price | None = None
-    output_tokens: _Price | None = None
+    output_tokens: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     context_window: _Tokens | None = None
     modalities: tuple[Modality, ...] = ("text",)
     tools: Annotated[bool, Field(strict=True)] | None = None
@@ -57,10 +64,19 @@ class Candidate:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise ValueError("its name is empty; give each candidate a unique name")
+        if not self.name.isprintable():
+            # It stands in terminals, logs and HTTP headers.
+            raise ValueError("its name has a line break, or another character that does not print; remove it")
         if not self.modalities:
             raise ValueError("modalities is empty; name what it accepts, such as text")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one of them")
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            # It may be the key itself, so it is not repeated.
+            raise ValueError(
+                "api_key_env is not the name of an environment variable; write the name, such as OPENAI_API_KEY, "
+                "and put the key into the variable"
+            )
         if self.endpoint is not None:
             _check_base_url(self.endpoint)
 
