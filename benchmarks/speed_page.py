@@ -44,7 +44,7 @@ _QUALITY = """\
 On validation: {instructions} instructions, {candidates} candidates, {layers} layers of the backbone. The number of
 layers is chosen in tuning, which adapts them; the token budget can be changed afterwards, and 8 bits are used on
 processors with VNNI. Differences are from the first row: AUC lost (at most {bar} is allowed for 8 bits), the
-largest difference of Pr("Yes"), the share of choices that change (mean over zoos), and what these changes are worth in
+largest difference of P(right), the share of choices that change (mean over zoos), and what these changes are worth in
 points. CPU ms: milliseconds of all threads for an instruction, about the same on a busy machine.
 
 Measured on: {machine}; printed by `make bench-engine DATA=FOLDER`."""

@@ -7,6 +7,6 @@ text = "A spring of stiffness 200 N/m is stretched by 5 cm. How much energy does
 
 for policy in ("best", "cheapest-above=0.6"):
     decision = router.route(text, policy=policy)
-    print(f'{policy}: {decision.candidate}, Pr("Yes") {decision.probability:.2f}')
+    print(f"{policy}: {decision.candidate}, P(right) {decision.probability:.2f}")
     for reason in decision.reasons:
         print(f"  - {reason}")

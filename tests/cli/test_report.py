@@ -113,6 +113,15 @@ def test_minutes_and_months_are_spelled(command: list[str]) -> None:
     assert result.stderr == "error: '1m' may mean minutes or months; write 1min or 1month.\n"
 
 
+@pytest.mark.parametrize("command", [["store", "prune", "--yes", "--before", "7d"], ["report"]])
+def test_a_store_that_is_not_there_is_not_made(command: list[str], tmp_path: Path) -> None:
+    absent = tmp_path / "mistyped" / "gateway.db"
+    result = runner.invoke(app, [*command, "--store", str(absent)])
+    assert result.exit_code == 1
+    assert "there is no such store" in result.stderr
+    assert not absent.parent.exists()
+
+
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     result = runner.invoke(app, ["report", "--since", "1h", "--until", "2h"])
     assert result.exit_code == 1

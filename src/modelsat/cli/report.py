@@ -71,7 +71,7 @@ def report(
     start, end = moment(since, now), now if until is None else moment(until, now)
     if start >= end:
         raise DataError(f"--since {since} is not before --until {until or 'now'}; swap them.")
-    with using_store(store_url(store)) as engine, progress_bars() as advance:
+    with using_store(store_url(store), must_exist=True) as engine, progress_bars() as advance:
         key_id = None if key is None else find_key(list_keys(engine), key).id
         with reading(engine) as connection:
             found = make_report(

@@ -40,7 +40,7 @@ def prune(
     from modelsat.gateway.store.retention import count_before, prune
 
     limit = moment(before, time.time())
-    with using_store(store_url(store)) as engine:
+    with using_store(store_url(store), must_exist=True) as engine:
         found = count_before(engine, limit)
         if any(found.values()) and not yes:
             _confirm(f"This deletes {_listed(found)} from before {iso_time(limit)} for good.")

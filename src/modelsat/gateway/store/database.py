@@ -93,13 +93,21 @@ def open_store(url: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def using_store(url: sa.URL) -> Iterator[sa.Engine]:
+def using_store(url: sa.URL, *, must_exist: bool = False) -> Iterator[sa.Engine]:
     """An open store for the length of a command; what goes wrong with the database becomes one sentence.
 
+    Args:
+        url: Where it is.
+        must_exist: Refuse an SQLite file that is not there, instead of making it.
+
     Raises:
-        DataError: As `open_store`, or the database failed later.
+        DataError: As `open_store`, or the database failed later, or its file is not there.
         MissingExtraError: As `open_store`.
     """
+    if must_exist and url.drivername == "sqlite" and not Path(url.database or "").exists():
+        raise DataError(
+            f"{shown(url)}: there is no such store; name the gateway's with --store or DATABASE_URL."
+        )
     engine = open_store(url)
     try:
         yield engine
