@@ -8,13 +8,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from textwrap import TextWrapper, wrap
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
 
-from modelsat.errors import ModelSatError
+from modelsat.errors import MissingExtraError, ModelSatError
 from modelsat.redaction import redact
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class CommandGroup(TyperGroup):
             return super().invoke(ctx)
         except ModelSatError as error:
             say(f"error: {error}")
+        except ModuleNotFoundError as error:
+            say(f"error: {_missing_part(error, ctx.invoked_subcommand)}")
         except BrokenPipeError:
             # The reader of a pipe has left (`| head`): click ends quietly.
             raise
@@ -85,6 +88,27 @@ class CommandGroup(TyperGroup):
             say("stopped.")
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(1)
+
+
+def _missing_part(error: ModuleNotFoundError, command: str | None) -> MissingExtraError:
+    """Which extra has a module that is not installed, from the package's own metadata.
+
+    Raises:
+        ModuleNotFoundError: No extra has it: the fault is the program's, or its installation's.
+    """
+    module = (error.name or "").partition(".")[0]
+    extras = []
+    for requirement in metadata.requires("modelsat") or ():
+        name, _, marker = requirement.partition(";")
+        distribution = re.match(r"[\w.-]+", name)
+        extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
+        if distribution and extra and distribution[0].replace("-", "_").lower() == module:
+            extras.append(extra[1])
+    if not extras:
+        raise error
+    # Several have it: that of the command, else the gateway's, which most commands with extras belong to.
+    best = str(next((extra for extra in (command, "serve") if extra in extras), extras[0]))
+    return MissingExtraError(best, f"modelsat {command}")
 
 
 class _RedactingStream:
