@@ -182,8 +182,8 @@ def test_the_demos_picture_shows_what_is_printed_and_fetches_nothing(zoo: Path, 
     ("module", "command", "extra"),
     [
         ("sqlalchemy.orm", "keys", "serve"),
-        ("aiohttp", "exam", "exam"),
-        ("aiohttp", "serve", "serve"),
+        ("huggingface_hub", "exam", "exam"),
+        ("starlette", "serve", "serve"),
         ("torch", "tune", "torch"),
     ],
 )

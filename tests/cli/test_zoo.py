@@ -197,3 +197,11 @@ def test_the_shipped_zoo_is_sound() -> None:
     checked = runner.invoke(app, ["check", "--stale-after", "100000"])
     assert checked.exit_code == 0
     assert "and 21 more" in checked.stdout
+
+
+def test_a_field_is_set_once(tmp_path: Path) -> None:
+    result = runner.invoke(
+        app, ["zoo", "set", "x", "input_price=1", "input_price=2", "--zoo", str(tmp_path / "z.toml")]
+    )
+    assert result.exit_code == 1
+    assert "input_price is given twice" in result.stderr

@@ -254,6 +254,8 @@ def set_(
         key, sign, value = change.partition("=")
         if not sign:
             raise DataError(f"{change!r}: expected FIELD=VALUE, such as output_price=0.4.")
+        if key.strip() in values:
+            raise DataError(f"{key.strip()} is given twice; give each field once.")
         values[key.strip()] = value.strip()
     set_fields(zoo, name, values)
     if as_json:
