@@ -277,7 +277,7 @@ def test_a_zoo_names_the_currency_of_its_prices(zoo_file: Path, tmp_path: Path) 
     assert ModelZoo.load(zoo_file).currency == "USD"
     zoo_file.write_text(ZOO.replace('zoo/1"', 'zoo/1"\ncurrency = "EUR"'))
     zoo = ModelZoo.load(zoo_file)
-    assert zoo.select(["small"]).currency == zoo.currency == "EUR"
+    assert zoo.select(["small"]).currency == zoo.currency == zoo["big"].currency == "EUR"
     copy = tmp_path / "copy" / "zoo.toml"
     zoo.save(copy)
     assert ModelZoo.load(copy).currency == "EUR"
@@ -328,3 +328,25 @@ def test_whatever_is_set_the_file_stays_a_zoo_or_is_untouched(changes: dict[str,
         zoo = ModelZoo.load(path)
         assert zoo["big"] == Candidate(name="big")
         assert '# Big one: ask before use.\n[[candidate]]\nname = "big"' in path.read_text()
+
+
+def test_a_zoo_has_one_currency(zoo_file: Path) -> None:
+    zoo = ModelZoo.load(zoo_file)
+    zoo.add(Candidate(name="unpriced", currency="EUR"), _profile("unpriced"))
+    with pytest.raises(DataError, match="'dear' has prices in EUR, the zoo in USD; a zoo has one currency"):
+        zoo.add(Candidate(name="dear", input_price=1.0, currency="EUR"), _profile("dear"))
+    with pytest.raises(DataError, match="has prices in EUR, the file in USD"):
+        add_entry(zoo_file, Candidate(name="big", currency="EUR"), zoo_file.parent / "cards" / "big.json")
+    zoo_file.write_text(ZOO.replace('name = "big"', 'name = "big"\ncurrency = "EUR"'))
+    with pytest.raises(DataError, match=r"zoo\.toml:14: candidate 'big': 'currency' is for the whole file"):
+        ModelZoo.load(zoo_file)
+
+
+def test_an_entry_takes_the_files_currency_and_a_new_file_the_candidates(zoo_file: Path) -> None:
+    card = zoo_file.parent / "cards" / "small.json"
+    zoo_file.write_text(ZOO.replace('zoo/1"', 'zoo/1"\ncurrency = "CHF"'))
+    add_entry(zoo_file, Candidate(name="small", input_price=1.0), card)
+    assert ModelZoo.load(zoo_file)["small"].currency == "CHF"
+    new = zoo_file.parent / "new.toml"
+    add_entry(new, Candidate(name="small", input_price=1.0, currency="EUR"), card)
+    assert ModelZoo.load(new)["small"].currency == "EUR"

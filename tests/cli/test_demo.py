@@ -62,13 +62,12 @@ def test_wider_terminals_show_more() -> None:
 
 
 def test_the_saving_is_counted_against_always_the_strongest() -> None:
-    prices = {"cheap": (1.0, 1.0), "dear": (10.0, 10.0)}
     zoo = ModelZoo(
-        [
-            (Candidate(name=name, input_price=price[0], output_price=price[1]), profile(name, {"law": level}))
-            for (name, price), level in zip(prices.items(), (0.7, 0.9), strict=True)
-        ],
-        currency="EUR",
+        (
+            Candidate(name=name, input_price=price, output_price=price, currency="EUR"),
+            profile(name, {"law": level}),
+        )
+        for name, price, level in (("cheap", 1.0, 0.7), ("dear", 10.0, 0.9))
     )
     text = " ".join(saved(zoo, POLICY))
     assert "always dear, the strongest: 18.9" in text

@@ -97,8 +97,9 @@ def test_candidates_of_a_zoo_file_need_no_cards_yet(
     zoo = tmp_path / "zoo.toml"
     one, two = serve(knows(bool)), serve(knows(lambda task: True))
     zoo.write_text(
-        'format = "modelsat-zoo/1"\n'
+        'format = "modelsat-zoo/1"\ncurrency = "EUR"\n'
         f'[[candidate]]\nname = "one"\nendpoint = "{one.url}"\ntags = ["ours"] # keep this\n'
+        "input_price = 2\noutput_price = 2\n"
         f'[[candidate]]\nname = "two"\nendpoint = "{two.url}"\nmodel = "two-8b"\n'
     )
     result = runner.invoke(app, [*arguments, "--zoo", str(zoo), "--register", str(zoo)])
@@ -106,6 +107,8 @@ def test_candidates_of_a_zoo_file_need_no_cards_yet(
     members = ModelZoo.load(zoo)
     assert {name: members.profile(name).level for name in members} == {"one": 0.75, "two": 1.0}
     assert "# keep this" in zoo.read_text()
+    assert "€0.00" in result.stdout
+    assert members.runs("one")[members.profile("one").exam].currency == "EUR"
     assert two.requests[0].model == "two-8b"
 
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from modelsat.statistics import wilson_interval
 from modelsat.types import TaskResult
+from modelsat.types.candidates import CURRENCY
 
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
@@ -66,6 +67,7 @@ class ExamRun:
         tokens_estimated: The endpoint did not count tokens; they are estimated from the texts' lengths.
         tokens_per_second: Median of tokens written over seconds to the full answer.
         cost: Money, lost attempts included; None where prices are unknown.
+        currency: Of the cost (ISO 4217).
         intervals: 95% interval of a task's accuracy, where it is not that of its shots alone (adaptive).
     """
 
@@ -92,6 +94,7 @@ class ExamRun:
     tokens_estimated: bool = False
     tokens_per_second: _Amount | None = None
     cost: _Amount | None = None
+    currency: str = CURRENCY
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 

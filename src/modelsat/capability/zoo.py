@@ -32,19 +32,15 @@ class ModelZoo:
         zoo.add(Candidate(name="our-model", output_price=0.4), "cards/our-model.json")
     """
 
-    def __init__(
-        self, members: Iterable[tuple[Candidate, CapabilityProfile]] = (), *, currency: str = CURRENCY
-    ) -> None:
+    def __init__(self, members: Iterable[tuple[Candidate, CapabilityProfile]] = ()) -> None:
         """Put candidates and their profiles together.
 
         Args:
             members: Pairs of candidate and profile, in the order of the zoo.
-            currency: ISO 4217 code of the candidates' prices.
 
         Raises:
-            DataError: A name appears twice.
+            DataError: A name appears twice, or prices are in several currencies.
         """
-        self.currency = currency
         self._members: dict[str, Member] = {}
         # Made once: a scorer keeps what it worked out of a profile for as long as it is given the same one.
         self._profiles: dict[str, CapabilityProfile] = {}
@@ -60,6 +56,11 @@ class ModelZoo:
     def candidates(self) -> tuple[Candidate, ...]:
         """The candidates, in order."""
         return tuple(member.candidate for member in self._members.values())
+
+    @property
+    def currency(self) -> str:
+        """Currency of all prices (ISO 4217)."""
+        return next((one.currency for one in self.candidates if _has_price(one)), CURRENCY)
 
     @property
     def profiles(self) -> tuple[CapabilityProfile, ...]:
@@ -141,7 +142,7 @@ class ModelZoo:
         Raises:
             DataError: A name is not there, or there twice.
         """
-        return self._of((self._member(name) for name in names), self.currency)
+        return self._of(self._member(name) for name in names)
 
     @classmethod
     def load(cls, path: Path | str) -> "ModelZoo":
@@ -150,7 +151,7 @@ class ModelZoo:
         Raises:
             DataError: The file or a card is malformed; names file, line and entry.
         """
-        return cls._of(*read_zoo(Path(path)))
+        return cls._of(read_zoo(Path(path)))
 
     @classmethod
     def shipped(cls) -> "ModelZoo":
@@ -166,8 +167,8 @@ class ModelZoo:
         write_zoo(Path(path), self._members.values(), self.currency)
 
     @classmethod
-    def _of(cls, members: Iterable[Member], currency: str) -> "ModelZoo":
-        zoo = cls(currency=currency)
+    def _of(cls, members: Iterable[Member]) -> "ModelZoo":
+        zoo = cls()
         for member in members:
             zoo._add(member)
         return zoo
@@ -178,6 +179,15 @@ class ModelZoo:
             raise DataError(
                 f"candidate {name!r} is in the zoo already; remove it first, or use another name."
             )
+        currency = member.candidate.currency
+        if (
+            _has_price(member.candidate)
+            and any(map(_has_price, self.candidates))
+            and currency != self.currency
+        ):
+            raise DataError(
+                f"candidate {name!r} has prices in {currency}, the zoo in {self.currency}; a zoo has one currency."
+            )
         self._members[name] = member
         self._profiles[name] = member.scored_profile()
 
@@ -187,3 +197,7 @@ class ModelZoo:
         except KeyError:
             known = ", ".join(self._members) or "none"
             raise DataError(f"no candidate {name!r} in the zoo; it has {known}.") from None
+
+
+def _has_price(candidate: Candidate) -> bool:
+    return candidate.input_price is not None or candidate.output_price is not None

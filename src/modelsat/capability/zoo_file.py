@@ -58,30 +58,29 @@ def read_candidates(path: Path) -> list[Candidate]:
         DataError: The file is malformed; names file, line and entry.
     """
     names: set[str] = set()
-    entries, _ = _parse(read_text(path), path)
-    return [_checked(value, where, names).candidate(path.parent) for value, where in entries]
+    entries, currency = _parse(read_text(path), path)
+    return [_checked(value, where, names, currency).candidate(path.parent) for value, where in entries]
 
 
-def read_zoo(path: Path) -> tuple[list[Member], str]:
-    """Read every candidate of the file with its card, and the currency of their prices.
+def read_zoo(path: Path) -> list[Member]:
+    """Read every candidate of the file with its card.
 
     Raises:
         DataError: The file or a card is malformed; names file, line and entry.
     """
-    scanned, currency = scan_zoo(path)
     members = []
-    for _, member in scanned:
+    for _, member in scan_zoo(path):
         if isinstance(member, DataError):
             raise member
         members.append(member)
-    return members, currency
+    return members
 
 
-def scan_zoo(path: Path) -> tuple[list[tuple[str | None, Member | DataError]], str]:
+def scan_zoo(path: Path) -> list[tuple[str | None, Member | DataError]]:
     """Read the file as `read_zoo` does, and go on after entries that are malformed.
 
     Returns:
-        Per entry its name, if it has one, and the member or what is wrong with it; and the currency.
+        Per entry its name, if it has one, and the member or what is wrong with it.
 
     Raises:
         DataError: The file as a whole is malformed.
@@ -92,11 +91,11 @@ def scan_zoo(path: Path) -> tuple[list[tuple[str | None, Member | DataError]], s
     for value, where in entries:
         name = value.get("name") if isinstance(value, dict) else None
         try:
-            member: Member | DataError = _member(_checked(value, where, names), where, path.parent)
+            member: Member | DataError = _member(_checked(value, where, names, currency), where, path.parent)
         except DataError as error:
             member = error
         scanned.append((name if isinstance(name, str) else None, member))
-    return scanned, currency
+    return scanned
 
 
 def write_zoo(path: Path, members: Iterable[Member], currency: str = CURRENCY) -> None:
@@ -152,7 +151,13 @@ def add_entry(path: Path, candidate: Candidate, *cards: Path, card_candidate: st
         DataError: The file or a card is malformed, or a card is of another candidate.
     """
     read_own_cards(cards, candidate.name, card_candidate)
-    document = _document(path) if path.exists() else _new_document()
+    document = _document(path) if path.exists() else _new_document(candidate.currency)
+    currency = document.get("currency", CURRENCY)
+    if candidate.currency not in (currency, CURRENCY):
+        raise DataError(
+            f"{path}: candidate {candidate.name!r} has prices in {candidate.currency}, the file in {currency}; "
+            "a zoo has one currency."
+        )
     table = _table(candidate, [_relative(card, path) for card in cards], card_candidate)
     array = _array(document, path)
     at = _position(array, candidate.name)
@@ -219,7 +224,9 @@ def set_fields(path: Path, name: str, changes: Mapping[str, str]) -> None:
     document = _document(path)
     array = _array(document, path)
     entry = array[_find(array, name, path)]
-    settable = {field.name: field for field in fields(_Entry) if field.name not in ("name", "more_cards")}
+    settable = {
+        field.name: field for field in fields(_Entry) if field.name not in ("name", "more_cards", "currency")
+    }
     for key, text in changes.items():
         if key not in settable:
             raise DataError(f"{key!r} is not a field that can be set; those are {', '.join(settable)}.")
@@ -230,9 +237,10 @@ def set_fields(path: Path, name: str, changes: Mapping[str, str]) -> None:
         else:
             entry.pop(key, None)
     changed = tomlkit.dumps(document)
-    for value, where in _parse(changed, path)[0]:
+    entries, currency = _parse(changed, path)
+    for value, where in entries:
         if value.get("name") == name:
-            new = _checked(value, where, set())
+            new = _checked(value, where, set(), currency)
             if new.card is not None and changes.keys() & {"card", "card_candidate"}:
                 paths = [path.parent / card for card in (new.card, *new.more_cards)]
                 read_own_cards(paths, name, new.card_candidate)
@@ -284,8 +292,12 @@ def _member(entry: _Entry, where: str, folder: Path) -> Member:
     return Member(entry.candidate(folder), profile, runs)
 
 
-def _checked(value: object, where: str, names: set[str]) -> _Entry:
-    """One entry of the file, whose name is added to those of the entries before it."""
+def _checked(value: object, where: str, names: set[str], currency: str) -> _Entry:
+    """One entry of a file of this currency, whose name is added to those of the entries before it."""
+    if isinstance(value, dict):
+        if "currency" in value:
+            raise DataError(f"{where}: 'currency' is for the whole file; put it below the format, once.")
+        value = {**value, "currency": currency}
     entry = parse_object(value, _Entry, where)
     if entry.name in names:
         raise DataError(f"{where}: the name appears twice; names must be unique within a zoo.")
@@ -372,7 +384,7 @@ def _table(candidate: Candidate, cards: Sequence[str], card_candidate: str | Non
         values["card_candidate"] = card_candidate
     for name, default in _FIELDS.items():
         value = getattr(candidate, name)
-        if value != default:
+        if value != default and name != "currency":
             values[name] = list(value) if isinstance(value, tuple) else value
     for key, value in values.items():
         table.add(key, value)

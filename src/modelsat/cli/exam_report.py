@@ -44,7 +44,10 @@ def show_plan(
         return
     print_table(
         keys,
-        [(*row[:4], "?" if row[4] is None else format_money(row[4])) for row in rows],
+        [
+            (*row[:4], "?" if row[4] is None else format_money(row[4], one.candidate.currency))
+            for row, one in zip(rows, participants, strict=True)
+        ],
         numeric=keys[2:],
     )
     if settings.circle or settings.adaptive:
@@ -70,7 +73,11 @@ def report(results: "Sequence[ExamResult]", output: Path, register: Path | None,
             renew_card(card, result.profile, result.run)
             row |= {"card": str(card), "level": round(result.profile.level, 4)}
             row |= {"shots": sum(task.shots for task in result.profile.results)}
-            row |= {"unreadable": result.run.unreadable, "cost": result.run.cost}
+            row |= {
+                "unreadable": result.run.unreadable,
+                "cost": result.run.cost,
+                "currency": result.run.currency,
+            }
             if register is not None:
                 enter(register, result.participant.candidate, card)
         rows.append(row)
@@ -102,7 +109,7 @@ def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
                 row["shots"],
                 row["unreadable"],
                 row["lost"],
-                "?" if row["cost"] is None else format_money(row["cost"]),
+                "?" if row["cost"] is None else format_money(row["cost"], row["currency"]),
                 row["card"],
             )
             for row in graded

@@ -77,7 +77,7 @@ def check_zoo(
         "card": lambda member: _check_card(member, stale_after),
     }
     findings, members = [], []
-    scanned, _ = scan_zoo(path)
+    scanned = scan_zoo(path)
     for name, member in scanned:
         if isinstance(member, DataError):
             findings.append(Finding(candidate=name, severity="fault", subject="entry", message=str(member)))

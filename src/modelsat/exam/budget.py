@@ -4,6 +4,7 @@ import asyncio
 
 from modelsat.routing.pricing import expected_cost, format_money, instruction_tokens
 from modelsat.types import Candidate
+from modelsat.types.candidates import CURRENCY
 
 # Tokens that a chat template adds to a message.
 _TEMPLATE_TOKENS = 64
@@ -30,15 +31,19 @@ def estimated_tokens(text: str) -> int:
 class Budget:
     """Limits on money and calls, shared by all questions under way."""
 
-    def __init__(self, *, max_cost: float | None = None, max_calls: int | None = None) -> None:
+    def __init__(
+        self, *, max_cost: float | None = None, max_calls: int | None = None, currency: str = CURRENCY
+    ) -> None:
         """Set the limits.
 
         Args:
             max_cost: Money; None for no limit.
             max_calls: Questions asked, each rotation counted; None for no limit.
+            currency: Of the money (ISO 4217).
         """
         self.max_cost = max_cost
         self.max_calls = max_calls
+        self.currency = currency
         self.spent = 0.0
         self.calls = 0
         self.exhausted = ""
@@ -97,4 +102,5 @@ class Budget:
     def _why(self) -> str:
         if self.max_calls is not None and self.calls >= self.max_calls:
             return f"max_items={self.max_calls} is reached"
-        return f"--max-cost {self.max_cost:g} leaves no room for another question ({format_money(self.spent)} spent)"
+        spent = format_money(self.spent, self.currency)
+        return f"--max-cost {self.max_cost:g} leaves no room for another question ({spent} spent)"

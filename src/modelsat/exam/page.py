@@ -37,5 +37,5 @@ def run_facts(run: ExamRun) -> list[tuple[str, str]]:
         ("latency p50 / p95", f"{latency} at concurrency {run.concurrency}"),
         ("output tokens p50 / p95, mean", f"{tokens}{' (estimated)' if run.tokens_estimated else ''}"),
         ("tokens per second", "?" if run.tokens_per_second is None else f"{run.tokens_per_second:g}"),
-        ("cost", "?" if run.cost is None else format_money(run.cost)),
+        ("cost", "?" if run.cost is None else format_money(run.cost, run.currency)),
     ]

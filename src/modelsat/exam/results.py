@@ -97,6 +97,7 @@ def make_run(sitting: Sitting, *, left_out: int = 0) -> ExamRun:
         tokens_estimated=len(counted) < len(entries),
         tokens_per_second=round(median(speeds), 1) if speeds else None,
         cost=round(sitting.journal.cost, 6) if priced else None,
+        currency=sitting.participant.candidate.currency,
         intervals={
             task: (round(low, 4), round(high, 4)) for task, (_, (low, high)) in _estimates(sitting).items()
         },

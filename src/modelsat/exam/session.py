@@ -19,6 +19,7 @@ from modelsat.exam.settings import ExamSettings, Participant, Planner
 from modelsat.exam.sitting import ExamOutcome, Sitting
 from modelsat.progress import Progress, no_progress
 from modelsat.types import CapabilityProfile
+from modelsat.types.candidates import CURRENCY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,9 @@ async def run_session(
     Raises:
         DataError: The reference zoo of the settings does not show how hard the items are.
     """
-    planner, budget = Planner.of(exam, settings), Budget(max_cost=max_cost, max_calls=settings.max_items)
+    currency = next((one.candidate.currency for one in participants), CURRENCY)
+    budget = Budget(max_cost=max_cost, max_calls=settings.max_items, currency=currency)
+    planner = Planner.of(exam, settings)
     # All journals first: what earlier runs spent counts before anything is asked.
     opened = [_open(one, exam, questions, settings, planner, folder, resume=resume) for one in participants]
     sittings = [sitting for sitting in opened if isinstance(sitting, Sitting)]

@@ -229,7 +229,7 @@ class Sitting:
     def _report(self, progress: Progress) -> None:
         self._reported = time.perf_counter()
         spent, unreadable = self.journal.cost, sum(not grade.parsed for grade in self.grades.values())
-        details = [f"cost {format_money(spent)}"] if spent else []
+        details = [f"cost {format_money(spent, self.participant.candidate.currency)}"] if spent else []
         details += [f"{unreadable} unreadable"] if unreadable else []
         details += [f"{len(self.lost)} lost"] if self.lost else []
         step = ": ".join([self.participant.candidate.name, *([", ".join(details)] if details else [])])

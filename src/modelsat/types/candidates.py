@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
+from modelsat.types.ranges import require_currency
 from modelsat.types.validation import validated
 
 Modality = Literal["text", "image", "audio", "video", "file"]
@@ -25,7 +26,9 @@ def _owner(values: dict[str, object]) -> str:
 
 @validated(_owner)
 class Candidate:
-    """A model that can be routed to; its fields are those of an entry in a zoo file.
+    """A model that can be routed to.
+
+    Its fields are those of an entry in a zoo file, but for the currency, which the file names once.
 
     Attributes:
         name: Unique within a zoo.
@@ -35,6 +38,7 @@ class Candidate:
         api_key_file: File that holds the endpoint's key, for keys that are mounted or change while running.
         input_price: Money per million input tokens; None where unknown.
         output_price: Money per million output tokens; None where unknown.
+        currency: Of its prices (ISO 4217).
         output_tokens: Mean tokens of an answer; None to take its card's.
         context_window: Tokens that fit, input and output together; None where unknown.
         modalities: What it accepts.
@@ -54,6 +58,7 @@ class Candidate:
     api_key_file: _Text | None = None
     input_price: _Price | None = None
     output_price: _Price | None = None
+    currency: str = CURRENCY
     output_tokens: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     context_window: _Tokens | None = None
     modalities: tuple[Modality, ...] = ("text",)
@@ -69,6 +74,7 @@ class Candidate:
             raise ValueError("its name has a line break, or another character that does not print; remove it")
         if not self.modalities:
             raise ValueError("modalities is empty; name what it accepts, such as text")
+        require_currency(f"candidate {self.name}", self.currency)
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one of them")
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
