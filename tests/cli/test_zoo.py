@@ -200,8 +200,7 @@ def test_the_shipped_zoo_is_sound() -> None:
 
 
 def test_a_field_is_set_once(tmp_path: Path) -> None:
-    result = runner.invoke(
-        app, ["zoo", "set", "x", "input_price=1", "input_price=2", "--zoo", str(tmp_path / "z.toml")]
-    )
+    twice = ["input_price=1", "input_price=2"]
+    result = runner.invoke(app, ["set", "x", *twice, "--zoo", str(tmp_path / "zoo.toml")])
     assert result.exit_code == 1
     assert "input_price is given twice" in result.stderr
