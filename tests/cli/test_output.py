@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat.cli.output import print_table, share_out
+from modelsat.cli.output import print_table, print_text, share_out
 
 NAMES = ("Meta-Llama-3.1-70B-Instruct", "Mixtral-8x7B-Instruct-v0.1", "[draft] small")
 ROWS = [
@@ -61,3 +61,25 @@ def test_room_is_shared_out_up_to_what_each_wants(sizes: list[tuple[int, int]], 
 def test_control_characters_in_a_cell_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["candidate"], [["a\x1b[31mb\rc\x9b"]])
     assert capsys.readouterr().out.splitlines()[2].rstrip() == r"a\x1b[31mb\rc\x9b"
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_sentences_break_between_words_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    sentence = (
+        "- Highest expected value, $0.00812: P(right) 0.85; next Meta-Llama-3.1-70B-Instruct, $0.00802."
+    )
+    with redirect_stdout(Terminal()) as terminal:
+        print_text(f"{sentence}\n{sentence}")
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines) == f"{sentence} {sentence}"
+    with redirect_stdout(io.StringIO()) as pipe:
+        print_text(sentence)
+    assert pipe.getvalue() == f"{sentence}\n"

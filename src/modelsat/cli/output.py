@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
-from textwrap import TextWrapper, wrap
+from shutil import get_terminal_size
+from textwrap import TextWrapper, fill, wrap
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
@@ -132,8 +133,23 @@ def _redacting(stream: Any) -> TextIO:  # noqa: ANN401 - it behaves like the str
 
 
 def say(message: str) -> None:
-    """Write a line to stderr."""
-    typer.echo(message, err=True)
+    """Write a message to stderr."""
+    typer.echo(_fitted(message, sys.stderr), err=True)
+
+
+def print_text(text: str) -> None:
+    """Write sentences to stdout."""
+    typer.echo(_fitted(text, sys.stdout))
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """A text whose lines end between words where a terminal's lines end; as it is on a pipe."""
+    if not stream.isatty():
+        return text
+    width = get_terminal_size().columns
+    return "\n".join(
+        fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
+    )
 
 
 def print_json(value: object) -> None:
@@ -209,10 +225,10 @@ def print_table(
 
 
 def share_out(room: int, least: Sequence[int], most: Sequence[int]) -> list[int]:
-    """Widths of columns: each has its least, and what is left goes to those that lack most."""
+    """Widths of columns: each has its least, and what is left goes to those that lack most of what they want."""
     widths = list(least)
     for _ in range(min(room, sum(most)) - sum(least)):
-        at = max(range(len(widths)), key=lambda column: most[column] - widths[column])
+        at = max(range(len(widths)), key=lambda column: most[column] / max(1, widths[column]))
         widths[at] += 1
     return widths
 

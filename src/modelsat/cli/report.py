@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.keys import JsonOption, StoreOption, find_key
-from modelsat.cli.output import print_json, print_table, progress_bars, say
+from modelsat.cli.output import print_json, print_table, print_text, progress_bars, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def report(
         print_json(found.to_json())
         return
     for sentence in summary(found):
-        typer.echo(sentence)
+        print_text(sentence)
     for title, columns, rows in tables(found, currency):
         print_table(columns, rows, title=title, numeric=columns[1:])
 

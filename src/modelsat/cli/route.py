@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.output import print_json, print_table, progress_bars, say
+from modelsat.cli.output import print_json, print_table, print_text, progress_bars, say
 from modelsat.errors import DataError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def route(
         return
     print_decision(decision, loaded.zoo.currency, top=top, explain=explain)
     for reason in against:
-        typer.echo(f"- {reason}")
+        print_text(f"- {reason}")
 
 
 def load_router(router: str, zoo: Path | None, candidates: str | None, policy: str) -> "Router":
@@ -157,7 +157,7 @@ def print_decision(decision: "RoutingDecision", currency: str, *, top: int, expl
     print_table(("", "candidate", "P(right)", "expected cost"), rows, numeric=("P(right)", "expected cost"))
     if explain:
         for reason in decision.reasons:
-            typer.echo(f"- {reason}")
+            print_text(f"- {reason}")
 
 
 def _say_routed(report: "BatchReport", target: Path) -> None:

@@ -301,8 +301,8 @@ def check(
             together.setdefault((one.severity, one.subject, one.message), []).append(one.candidate or "?")
         if together:
             print_table(
-                ["", "about", "candidates", "finding"],
-                [(*kind[:2], _listed(names), kind[2]) for kind, names in together.items()],
+                ["", "about", "finding", "candidates"],
+                [(*kind, _listed(names)) for kind, names in together.items()],
             )
         say(
             f"{zoo or 'the shipped zoo'}: {faults} fault(s) and {warnings} warning(s) in {entries} candidate(s)"
