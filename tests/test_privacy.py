@@ -26,28 +26,47 @@ _CONNECTION = re.compile(
 )
 
 
+# Python's own connections and look-ups, also where there is no strace.
+GUARD = """
+import os, sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"):
+        where = arguments[0] if event.startswith("socket.get") else arguments[1]
+        host = where[0] if isinstance(where, tuple) else where
+        if host not in ("127.0.0.1", "localhost", "::1", None):
+            with open(os.environ["GUARD_LOG"], "a") as log:
+                log.write(f"{event} {where}\\n")
+
+sys.addaudithook(note)
+"""
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A new user's: nothing set that switches telemetry off by itself, such as CI."""
-    off = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME", "HF_HUB_OFFLINE")
-    kept = {name: value for name, value in os.environ.items() if name not in off}
-    return {**kept, "HOME": str(tmp_path / "home"), "PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1"}
+    """A new user's, with an empty home: nothing set that switches telemetry off by itself, such as CI."""
+    for name in ("home", "guard"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD, "utf-8")
+    path = ":".join([str(tmp_path / "guard"), *sys.path])
+    log = str(tmp_path / "guard.log")
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": path, "GUARD_LOG": log}
 
 
-def traced(command: list[str], log: Path) -> list[str]:
+def traced(command: list[str], folder: Path) -> list[str]:
     """The command under strace; as it is where there is none."""
     strace = shutil.which("strace")
-    return (
-        command if strace is None else [strace, "-f", "-qq", "-e", "trace=network", "-o", str(log), *command]
-    )
+    options = ["-f", "-qq", "-e", "trace=network", "-o", str(folder / "trace.log")]
+    return command if strace is None else [strace, *options, *command]
 
 
-def outside(log: Path) -> list[str]:
-    """Connections that left the machine."""
-    if not log.exists():
-        return []
-    found = [(line, _CONNECTION.search(line)) for line in log.read_text("utf-8", "replace").splitlines()]
-    return [line for line, match in found if match and not (match[2] or "").startswith("127.")]
+def outside(folder: Path) -> list[str]:
+    """Connections that left the machine, and names looked up."""
+    logs = [folder / name for name in ("trace.log", "guard.log")]
+    trace, guard = (log.read_text("utf-8", "replace") if log.exists() else "" for log in logs)
+    found = [(line, _CONNECTION.search(line)) for line in trace.splitlines()]
+    left = [line for line, match in found if match and not (match[2] or "").startswith("127.")]
+    return left + guard.splitlines()
 
 
 def foreign_files(home: Path) -> list[str]:
@@ -59,20 +78,23 @@ def foreign_files(home: Path) -> list[str]:
 def test_routing_sends_nothing_and_leaves_no_foreign_file(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    (tmp_path / "home").mkdir()
     command = [sys.executable, "-m", "modelsat", "route", "Who wrote Faust?", "--router", "fast", "--json"]
     ran = subprocess.run(
-        traced(command, tmp_path / "trace"), env=environment, capture_output=True, text=True, timeout=300
+        traced(command, tmp_path),
+        env=environment,
+        cwd=tmp_path / "home",
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     assert foreign_files(tmp_path / "home") == []
-    assert outside(tmp_path / "trace") == []
+    assert outside(tmp_path) == []
 
 
 def test_serving_sends_nothing_and_leaves_no_foreign_file(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    (tmp_path / "home").mkdir()
     card = Path(__file__).parent.parent / "src" / "modelsat" / "assets" / "cards" / "gemma-7b.json"
     (tmp_path / "zoo.toml").write_text(ZOO.replace('"ours"', '"gemma-7b"') + f'card = "{card}"\n', "utf-8")
     with socket.socket() as free:
@@ -90,7 +112,7 @@ def test_serving_sends_nothing_and_leaves_no_foreign_file(
     ]
     command += ["--port", str(port), "--router", "fast"]
     process = subprocess.Popen(
-        traced(command, tmp_path / "trace"), env=environment, cwd=tmp_path, start_new_session=True
+        traced(command, tmp_path), env=environment, cwd=tmp_path, start_new_session=True
     )
     try:
         deadline = time.monotonic() + 120
@@ -102,7 +124,7 @@ def test_serving_sends_nothing_and_leaves_no_foreign_file(
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
     assert foreign_files(tmp_path / "home") == []
-    assert outside(tmp_path / "trace") == []
+    assert outside(tmp_path) == []
 
 
 def _routed(port: int) -> int | None:
@@ -118,13 +140,15 @@ def _routed(port: int) -> int | None:
         return None
 
 
-def test_the_trace_tells_outside_from_inside(tmp_path: Path) -> None:
-    """The two tests above can fail: what telemetry does is found in a trace."""
-    log = tmp_path / "trace"
-    here, resolver, server = "127.0.0.1", "10.0.0.2", "8.8.8.8"
+def test_what_telemetry_does_is_found(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The two tests above can fail."""
     address = '{{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("{}")}}, 16)'
-    log.write_text(
-        f"1 connect(3, {address.format(here)} = 0\n1 connect(3, {address.format(resolver)} = 0\n"
-        f'1 sendto(3, "x", 1, 0, {address.format(server)} = 1\n'
+    (tmp_path / "trace.log").write_text(
+        f"1 connect(3, {address.format('127.0.0.1')} = 0\n1 connect(3, {address.format('10.0.0.2')} = 0\n"
+        f'1 sendto(3, "x", 1, 0, {address.format("8.8.8.8")} = 1\n'
     )
-    assert len(outside(log)) == 2
+    code = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.1', 53))"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    (tmp_path / "home" / "deviceid").touch()
+    assert len(outside(tmp_path)) == 3
+    assert foreign_files(tmp_path / "home") == ["deviceid"]
