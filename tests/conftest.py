@@ -1,14 +1,13 @@
 """Fixtures that every layer's tests share."""
 
-import os
 from pathlib import Path
 
-from modelsat.threads import settle_threads
+from modelsat.environment import disable_telemetry, settle_threads
 
 # Before anything imports numpy, torch or ONNX Runtime: nothing is sent home, and one thread computes. The tests' models
 # are too small for two, which would only wait for each other, and sums would depend on their number.
 settle_threads(cores=1)
-os.environ["ORT_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+disable_telemetry()
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

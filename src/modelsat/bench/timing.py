@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from modelsat.threads import usable_cores
+from modelsat.environment import usable_cores
 
 
 def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[float]:

@@ -23,7 +23,7 @@ from modelsat.cli import (
     zoo,
 )
 from modelsat.cli.output import CommandGroup
-from modelsat.threads import settle_threads
+from modelsat.environment import settle_threads
 
 # Before any command imports numpy or torch.
 settle_threads()

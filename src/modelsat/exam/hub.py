@@ -1,6 +1,5 @@
 """The exam's texts from the Hugging Face hub, for the datasets listed here; other texts come from a file."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -12,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pyarrow.parquet as pq
 
+from modelsat.environment import disable_telemetry
 from modelsat.errors import DataError, MissingExtraError
 from modelsat.types import Instruction
 
@@ -73,7 +73,7 @@ def fetch_texts(dataset: str) -> tuple[Instruction, ...]:
             f"the texts of dataset {dataset!r} are not fetched from the hub (it knows {', '.join(DATASETS)}); "
             "give them with --source FILE."
         )
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    disable_telemetry()
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.utils.logging import set_verbosity_error

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelsat.environment import usable_cores
 from modelsat.onnx.session import open_session
 from modelsat.onnx.sizes import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, DecoderSizes, Precision
 from modelsat.onnx.tokens import DecoderTokens, SentenceTokens
-from modelsat.threads import usable_cores
 from modelsat.types import FloatArray
 
 _BATCH = 32

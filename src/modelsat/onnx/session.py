@@ -1,14 +1,10 @@
 """ONNX Runtime: the one place that imports it, with its telemetry off."""
 
-import os
 from pathlib import Path
 from typing import Any
 
+from modelsat.environment import disable_telemetry
 from modelsat.errors import MissingExtraError
-
-# Read when the library is loaded. Otherwise its official builds write a device id below the user's cache folder and
-# send events to their maker.
-_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
 def open_session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
@@ -33,7 +29,8 @@ def open_session(path: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime
 
 
 def _import_runtime() -> Any:  # noqa: ANN401
-    os.environ[_NO_TELEMETRY] = "1"
+    # Otherwise official builds write a device id below the user's cache folder, and send events to their maker.
+    disable_telemetry()
     try:
         import onnxruntime
     except ImportError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from modelsat.environment import usable_cores
 from modelsat.onnx.instruction_encoder import (
     SentenceEncoder,
     encoder_inputs,
@@ -15,7 +16,6 @@ from modelsat.onnx.instruction_encoder import (
 from modelsat.onnx.session import open_session
 from modelsat.onnx.sizes import STUDENT_FILE, Precision
 from modelsat.onnx.tokens import StudentTokens
-from modelsat.threads import usable_cores
 from modelsat.types import FloatArray
 
 

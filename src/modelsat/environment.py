@@ -1,9 +1,15 @@
-"""How many threads compute, and how they wait: as many as the process has cores, asleep while there is no work."""
+"""The process's environment, which libraries read when they are loaded: no telemetry, and threads within its cores."""
 
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+# ONNX Runtime, the hub's client (and hf_xet below it), and transformers, which asks the hub to convert what it loads.
+_QUIET = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+}
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 # Waiting threads sleep at once. Spinning ones take the cores from whoever works, in this process and beside it.
 _SLEEP = {
@@ -12,11 +18,16 @@ _SLEEP = {
     "KMP_BLOCKTIME": "0",
     "OPENBLAS_THREAD_TIMEOUT": "4",
 }
-_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+
+
+def disable_telemetry() -> None:
+    """Keep dependencies from sending anything home, whatever is set; call it before each is imported."""
+    os.environ.update(_QUIET)
 
 
 def settle_threads(environment: MutableMapping[str, str] = os.environ, *, cores: int | None = None) -> None:
-    """Configure the thread pools of OpenMP, OpenBLAS and MKL, which read the environment when they are loaded.
+    """Configure the thread pools of OpenMP, OpenBLAS, MKL and tokenizers: asleep while there is no work.
 
     Call it before numpy, scipy or torch is imported. Variables that are set already stay.
 
