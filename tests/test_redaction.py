@@ -155,7 +155,7 @@ def test_errors_logs_and_strangers_texts_are_redacted(noted: str) -> None:
         EndpointError(noted),
         GatewayError(noted, status=502, code="x"),
     ):
-        assert noted not in str(error)
+        assert noted not in str(error) + repr(error)
     assert noted not in json.dumps(GatewayError(noted, status=502, code="x").body())
     record = logging.LogRecord("modelsat.gateway", logging.INFO, "", 0, "sent %s", (noted,), None)
     record.modelsat_fields = {"failed": [f"a: {noted}"]}

@@ -13,6 +13,9 @@ class ModelSatError(Exception):
     def __str__(self) -> str:
         return redact(super().__str__())
 
+    def __repr__(self) -> str:
+        return redact(super().__repr__())
+
 
 class DataError(ModelSatError):
     """An input (file, row, value) is not what its schema says."""
