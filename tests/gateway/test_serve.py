@@ -201,7 +201,8 @@ def test_edits_of_the_zoo_are_served_and_bad_ones_refused(tmp_path: Path) -> Non
             assert "zoo.toml:3" in refusal["error"]
             assert "unknown field 'imput_price'" in refusal["error"]
             assert sdk.chat.completions.create(model="auto", messages=QUESTION).choices
-            path.write_text(good.replace(f'name = "{CANDIDATES[1]}"', 'name = "renamed"'))
+            name = f'name = "{CANDIDATES[1]}"'
+            path.write_text(good.replace(name, f'name = "renamed"\ncard_candidate = "{CANDIDATES[1]}"'))
             _wait_for(lambda: "renamed" in [model.id for model in sdk.models.list()])
             assert sdk.chat.completions.create(model="renamed", messages=QUESTION).choices
             assert served.stop() == 0
