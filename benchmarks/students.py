@@ -33,7 +33,7 @@ from modelsat.routing.router import Router
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.scoring.scorer import lead
-from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
+from modelsat.scoring.weights import EMBEDDED_ENCODER, TOKENIZER_FILE, embedded_folder
 from modelsat.statistics import Interval, PairedBootstrap
 from modelsat.types import Candidate, ScoreMatrix, column_index
 
@@ -331,7 +331,7 @@ def _costs(
 
 def _token_counter() -> CountTokens:
     """Counts tokens as the embedded text encoder does, end markers included."""
-    words = SentenceTokens(Path(encoder_folder(EMBEDDED_ENCODER)) / "tokenizer.json", budget=_LONGEST)
+    words = SentenceTokens(embedded_folder(EMBEDDED_ENCODER) / TOKENIZER_FILE, budget=_LONGEST)
     return lambda text: len(words.encode([text])[0])
 
 

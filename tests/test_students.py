@@ -1,7 +1,6 @@
 """The shipped students, on real weights: they load without torch, agree with torch, and mostly with their teacher."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from modelsat.capability.zoo import ModelZoo
 from modelsat.routing.cascade import CascadeScorer
 from modelsat.routing.load import checkpoint_folder, load_tuned
 from modelsat.routing.router import Router
-from modelsat.scoring import checkpoint
 from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.types import Instruction
 
@@ -58,19 +56,3 @@ def test_every_engine_routes() -> None:
     for engine in ("fast", "fastest", "cascade"):
         decision = Router.load(engine).route(ASKED[0].text)
         assert decision.reasons
-
-
-@pytest.mark.parametrize(("router", "checkpoints"), [("accurate", 1), ("fast", 1), ("cascade", 2)])
-def test_each_checkpoint_is_parsed_once(
-    router: str, checkpoints: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = []
-
-    def counted(path: Path) -> Any:
-        read.append(path)
-        return load_file(path)
-
-    load_file = checkpoint._read_weights
-    monkeypatch.setattr(checkpoint, "_read_weights", counted)
-    Router.load(router)
-    assert len(read) == len(set(read)) == checkpoints

@@ -19,7 +19,7 @@ from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
 from modelsat.scoring.config import AttentionConfig, NetworkConfig
 from modelsat.network.encoder import load_encoder
 from modelsat.network.exam_network import ExamAttentionNetwork, card_tensors
-from modelsat.scoring.weights import cache_folder
+from modelsat.cache import cache_folder
 from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.records.table import OutcomeTable

@@ -11,20 +11,17 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from cross_validation import TITLES, CrossValidation, print_row
 
-from modelsat.onnx.build import build_engine
-from modelsat.onnx.cache import best_precision
-from modelsat.onnx.instruction_encoder import OnnxInstructionEncoder
+from modelsat.onnx.load import load_onnx_scorer
 from modelsat.network.backbone import Backbone, causal_visibility, load_backbone, pad
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.network.exam_network import pool
 from modelsat.scoring.tokens import clip_text
-from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER, embedded_backbone_file, encoder_folder
+from modelsat.scoring.weights import EMBEDDED_BACKBONE
 from modelsat.tuning.precision import backbone_precision, bf16_device
 
 LAYERS, TOKENS, HEAD = 18, 192, 0.5
@@ -71,7 +68,7 @@ def states(backbone: Backbone, texts: list[str], tokens: int, head: float, depth
     return pooled
 
 
-def milliseconds(folder: Path, layers: int, tokens: int, texts: list[str]) -> float:
+def milliseconds(layers: int, tokens: int, texts: list[str]) -> float:
     """Time of one instruction, by the engine of an untuned router of that depth."""
     shipped = load_checkpoint(shipped_folder())
     checkpoint = replace(
@@ -79,18 +76,10 @@ def milliseconds(folder: Path, layers: int, tokens: int, texts: list[str]) -> fl
         config=replace(shipped.config, layers=layers),
         backbone_identity=load_backbone(EMBEDDED_BACKBONE, layers=layers).identity(),
         adapters={},
+        digest=f"untuned-{layers}",
     )
-    target = folder / str(layers)
-    target.mkdir(exist_ok=True)
-    sizes = build_engine(checkpoint, target, embedded_backbone_file(), target, precision=best_precision())
-    reader = OnnxInstructionEncoder(
-        target,
-        sizes=sizes,
-        encoder=Path(encoder_folder(EMBEDDED_ENCODER)),
-        tokens=tokens,
-        precision=best_precision(),
-    )
-    reader.read(texts[:5])
+    reader = load_onnx_scorer(checkpoint, tokens=tokens).encoder
+    reader.encode(texts[:5])
     started = time.perf_counter()
     for text in texts:
         reader.encode([text])
@@ -112,14 +101,13 @@ for layers, tokens, head in SETTINGS:
 print()
 print_row("layers", "tokens", "from the beginning", "ms", *TITLES)
 print("|---" * (len(TITLES) + 4) + "|")
-with TemporaryDirectory() as folder:
-    for (tokens, head), depths in depths_of.items():
-        read = states(backbone, texts, tokens, head, sorted(depths))
-        for layers in depths:
-            print_row(
-                f"{layers}",
-                f"{tokens}",
-                f"{head:.0%}",
-                f"{milliseconds(Path(folder), layers, tokens, timed):.0f}",
-                *trial.cells(trial.judge(read[layers])),
-            )
+for (tokens, head), depths in depths_of.items():
+    read = states(backbone, texts, tokens, head, sorted(depths))
+    for layers in depths:
+        print_row(
+            f"{layers}",
+            f"{tokens}",
+            f"{head:.0%}",
+            f"{milliseconds(layers, tokens, timed):.0f}",
+            *trial.cells(trial.judge(read[layers])),
+        )

@@ -91,11 +91,10 @@ def test_the_first_row_is_the_reference_and_the_others_differ_from_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("tokens", [1, 16, 128])
 def test_texts_to_time_with_have_the_length_they_say(tokens: int) -> None:
-    from modelsat.onnx.gguf_file import GGUFFile
     from modelsat.onnx.tokens import DecoderTokens
-    from modelsat.scoring.weights import embedded_backbone_file
+    from modelsat.scoring.weights import EMBEDDED_BACKBONE, TOKENIZER_FILE, embedded_folder
 
-    decoder = DecoderTokens.from_gguf(GGUFFile(embedded_backbone_file()))
+    decoder = DecoderTokens(embedded_folder(EMBEDDED_BACKBONE) / TOKENIZER_FILE)
     texts = {text_of(tokens, number=number) for number in range(8)}
     assert len(texts) == 8
     assert {len(decoder.encode(text, budget=1_000)) for text in texts} == {tokens}

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.demo import INSTRUCTIONS, POLICY, lay_out
 from modelsat.cli.main import app
+from modelsat.progress import Progress
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import Level
@@ -22,7 +23,7 @@ WIDTHS = (72, 80, 100, 120, 200)
 
 @pytest.fixture(autouse=True)
 def level_router(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, *, zoo: ModelZoo, policy: RoutingPolicy) -> Router:
+    def load(name: str, *, zoo: ModelZoo, policy: RoutingPolicy, progress: Progress) -> Router:
         return Router(scorer=Level(), zoo=zoo, policy=policy)
 
     monkeypatch.setattr(Router, "load", load)

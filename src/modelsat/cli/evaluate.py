@@ -70,6 +70,9 @@ def evaluate(
         raise DataError("nothing to measure; drop --no-router or add --baselines.")
     import numpy as np
 
+    from modelsat.network.pretrained import require_torch
+
+    require_torch()
     from modelsat.bench.evaluate import baselines, measure
     from modelsat.bench.heldout import hold_out
     from modelsat.bench.report import EvaluationReport
@@ -169,8 +172,8 @@ def _score_cache(
     from importlib.resources import as_file, files
 
     from modelsat.bench.cache import RowCache, digest, folder_digest
+    from modelsat.cache import cache_folder
     from modelsat.capability.card import card_object
-    from modelsat.scoring.weights import cache_folder
 
     with as_file(files("modelsat") / "assets" / "router") as shipped:
         weights = folder_digest(checkpoint or shipped)
@@ -194,7 +197,8 @@ def _embedder(advance: "Progress", *, fresh: bool) -> "CachedEmbed":
 def _embedding_cache(encoder: str, *, fresh: bool) -> "RowCache":
     """Sentence embeddings by encoder."""
     from modelsat.bench.cache import RowCache, digest
-    from modelsat.scoring.weights import EMBEDDED_ENCODER, cache_folder
+    from modelsat.cache import cache_folder
+    from modelsat.scoring.weights import EMBEDDED_ENCODER
 
     name = encoder if encoder == EMBEDDED_ENCODER else digest(encoder)
     return RowCache(None if fresh else cache_folder() / "embeddings" / f"{name}.npz")

@@ -9,6 +9,7 @@ import typer
 
 from modelsat.cli import (
     bench,
+    cache,
     demo,
     distil,
     evaluate,
@@ -44,6 +45,7 @@ app.command("tune")(tune.tune)
 app.command("distil", epilog=distil.EPILOG)(distil.distil)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
+app.add_typer(cache.app, name="cache")
 app.add_typer(keys.app, name="keys")
 app.add_typer(store.app, name="store")
 app.command("report", epilog="Example: modelsat report --since 7d --html report.html")(report.report)

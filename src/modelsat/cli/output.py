@@ -4,8 +4,10 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped.
 """
 
 import json
+import math
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
@@ -16,17 +18,20 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from modelsat.errors import MissingExtraError, ModelSatError
+from modelsat.errors import DataError, MissingExtraError, ModelSatError
 from modelsat.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
     from rich.progress import TaskID
     from typer._click import Command, Context
 
     from modelsat.progress import Progress
 
 INTERRUPTED = 130
+# What takes longer is worth a line.
+MOMENT_S = 1.0
 # Between columns.
 GAP = 2
 # Longest line of a title on a pipe.
@@ -152,6 +157,18 @@ def _fitted(text: str, stream: TextIO) -> str:
     )
 
 
+def confirm_deletion(warning: str) -> None:
+    """Ask a person; where nobody can answer, nothing is deleted.
+
+    Raises:
+        DataError: The answer is no, or nobody is there.
+    """
+    if not sys.stdin.isatty():
+        raise DataError(f"{warning} Pass --yes if that is meant; nothing was deleted.")
+    if not typer.confirm(f"{warning} Go on?", err=True):
+        raise DataError("nothing was deleted.")
+
+
 def print_json(value: object) -> None:
     """Write a value to stdout as JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
@@ -234,26 +251,51 @@ def share_out(room: int, least: Sequence[int], most: Sequence[int]) -> list[int]
 
 
 @contextmanager
-def progress_bars() -> "Iterator[Progress]":
-    """Progress bars on stderr, one for each step; nothing where stderr is not a terminal.
+def progress_bars(*, lines: bool = False) -> "Iterator[Progress]":
+    """Progress on stderr: bars on a terminal, elsewhere a line for a step that takes longer than a moment.
+
+    Args:
+        lines: Write lines on a terminal, too.
 
     Yields:
         A callback for the library (see `modelsat.progress`).
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    details = TextColumn("{task.fields[details]}")
     tasks: dict[str, TaskID] = {}
-    target = console(stderr=True)
-    with Bars(*columns, details, console=target, transient=True, disable=not target.is_terminal) as bars:
+    named: dict[str, float] = {}
+    bars: Bars | None = None
 
-        def show(step: str, done: int, total: int) -> None:
-            name, _, more = step.partition(": ")
-            if name not in tasks:
-                # Begun with what was done before: the time left is estimated from this run alone.
-                tasks[name] = bars.add_task(name, total=total, completed=done, details=more)
-            bars.update(tasks[name], completed=done, total=total, details=more)
+    def show(step: str, done: int, total: int) -> None:
+        nonlocal bars
+        name, _, details = step.partition(": ")
+        if lines or not sys.stderr.isatty():
+            if time.monotonic() - named.setdefault(name, time.monotonic()) > MOMENT_S:
+                named[name] = math.inf
+                say(f"{name} ...")
+            return
+        if bars is None:
+            bars = _make_bars()
+            bars.start()
+        if name not in tasks:
+            # Begun with what was done before: the time left is estimated from this run alone.
+            tasks[name] = bars.add_task(name, total=total, completed=done, details=details)
+        bars.update(tasks[name], completed=done, total=total, details=details)
 
+    try:
         yield show
+    finally:
+        if bars is not None:
+            bars.stop()
+
+
+def _make_bars() -> "Bars":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[details]}"),
+        console=console(stderr=True),
+        transient=True,
+    )

@@ -118,7 +118,8 @@ def load_router(router: str, zoo: Path | None, candidates: str | None, policy: s
         if not names:
             raise DataError("--candidates names no candidate; write names separated by commas.")
         chosen = chosen.select(names)
-    return Router.load(router, zoo=chosen, policy=preferred)
+    with progress_bars() as advance:
+        return Router.load(router, zoo=chosen, policy=preferred, progress=advance)
 
 
 def read_request(text: str | None) -> "Instruction":

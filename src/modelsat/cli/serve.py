@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.keys import StoreOption
-from modelsat.cli.output import say
-from modelsat.errors import MissingExtraError
+from modelsat.cli.output import progress_bars, say
 
 if TYPE_CHECKING:
     from modelsat.gateway.settings import GatewaySettings
@@ -17,7 +16,6 @@ EXAMPLES = (
     "Examples: modelsat serve --zoo zoo.toml | modelsat serve --zoo zoo.toml --policy cheapest-above=0.6 --port 9000 "
     "| modelsat serve --config gateway.toml"
 )
-_NEEDED = ("aiohttp", "alembic", "h11", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
 
 
 def serve(
@@ -61,7 +59,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve an OpenAI-compatible API that answers each request with the candidate most likely to get it right."""
-    _require_extra()
     from modelsat.gateway.settings import load_settings
 
     settings = load_settings(
@@ -100,7 +97,8 @@ def _serve(settings: "GatewaySettings") -> None:
     def load_scorer() -> "Scorer":
         from modelsat.routing.load import load_tuned
 
-        return load_tuned(settings.router, runtime=settings.runtime)
+        with progress_bars(lines=True) as advance:
+            return load_tuned(settings.router, runtime=settings.runtime, progress=advance)
 
     with using_store(store_url(settings.store)) as engine:
         made, _ = count_keys(engine)
@@ -129,10 +127,3 @@ def _serve(settings: "GatewaySettings") -> None:
             run(gateway, load_scorer)
         finally:
             authenticator.close()
-
-
-def _require_extra() -> None:
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in _NEEDED):
-        raise MissingExtraError("serve", "the gateway")

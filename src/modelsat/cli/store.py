@@ -1,14 +1,12 @@
 """`modelsat store`: what the gateway remembers, and for how long."""
 
-import sys
 import time
 from typing import Annotated
 
 import typer
 
 from modelsat.cli.keys import JsonOption, StoreOption
-from modelsat.cli.output import CommandGroup, print_json, progress_bars, say
-from modelsat.errors import DataError
+from modelsat.cli.output import CommandGroup, confirm_deletion, print_json, progress_bars, say
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Look after the gateway's store.")
 
@@ -43,7 +41,7 @@ def prune(
     with using_store(store_url(store), must_exist=True) as engine:
         found = count_before(engine, limit)
         if any(found.values()) and not yes:
-            _confirm(f"This deletes {_listed(found)} from before {iso_time(limit)} for good.")
+            confirm_deletion(f"This deletes {_listed(found)} from before {iso_time(limit)} for good.")
         with progress_bars() as advance:
             deleted = prune(engine, before=limit, progress=advance)
     if as_json:
@@ -54,15 +52,3 @@ def prune(
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
-
-
-def _confirm(warning: str) -> None:
-    """Ask a person; where nobody can answer, nothing is done.
-
-    Raises:
-        DataError: The answer is no, or nobody is there.
-    """
-    if not sys.stdin.isatty():
-        raise DataError(f"{warning} Pass --yes if that is meant; nothing was deleted.")
-    if not typer.confirm(f"{warning} Go on?", err=True):
-        raise DataError("nothing was deleted.")

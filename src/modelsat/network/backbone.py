@@ -10,15 +10,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
 )
 
-from modelsat.errors import CheckpointError, LayoutError
-from modelsat.network.pretrained import backbone_folder, quiet_loading
+from modelsat.errors import LayoutError
+from modelsat.network.pretrained import load_pretrained
 from modelsat.scoring.tokens import clip_text, keep_ends
 from modelsat.scoring.weights import weights_identity
 
@@ -229,19 +227,5 @@ def load_backbone(name: str, *, layers: int | None = None) -> Backbone:
         CheckpointError: It cannot be found or read.
         LayoutError: It has fewer layers.
     """
-    folder = backbone_folder(name)
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        if layers is not None and layers < config.num_hidden_layers:
-            # Layers that are cut off are not even read.
-            config.num_hidden_layers = layers
-            if getattr(config, "layer_types", None):
-                config.layer_types = config.layer_types[:layers]
-        with quiet_loading():
-            model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"backbone {name!r} cannot be loaded: {error}. Give a hub name, a local folder, or leave it out."
-        ) from error
+    model, tokenizer = load_pretrained(AutoModelForCausalLM, name, kind="backbone", layers=layers)
     return Backbone(model, tokenizer, name=name, layers=layers)

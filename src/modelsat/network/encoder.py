@@ -6,17 +6,16 @@ It turns text into vectors. It does not know what the text is about.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
-from modelsat.errors import CheckpointError
-from modelsat.network.pretrained import quiet_loading
+from modelsat.network.pretrained import load_pretrained
 from modelsat.progress import Progress, no_progress
-from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder
+from modelsat.scoring.weights import EMBEDDED_ENCODER
 from modelsat.types import FloatArray
 
 # How each family was trained to be read: prefix of a text, and how token states become one vector.
@@ -117,13 +116,5 @@ def load_encoder(name: str = EMBEDDED_ENCODER) -> TextEncoder:
     Raises:
         CheckpointError: It cannot be found or read.
     """
-    folder = encoder_folder(name)
-    try:
-        with quiet_loading():
-            model = AutoModel.from_pretrained(folder, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"encoder {name!r} cannot be loaded: {error}. Give a hub name, a local folder, or leave it out."
-        ) from error
-    return TextEncoder(cast("Any", model), tokenizer, name=name)
+    model, tokenizer = load_pretrained(AutoModel, name, kind="encoder")
+    return TextEncoder(model, tokenizer, name=name)

@@ -1,24 +1,23 @@
-"""Pretrained weights for torch: the embedded backbone, a local folder, or a model from the hub."""
+"""Pretrained models for torch: embedded, from a local folder, or from the hub."""
 
 import importlib.util
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelsat.errors import MissingExtraError
-from modelsat.scoring.weights import EMBEDDED_BACKBONE, cache_folder, embedded_backbone_file, file_digest
+from modelsat.errors import CheckpointError, MissingExtraError
+from modelsat.scoring.weights import StoredWeights, model_folder
 
 
 def require_torch() -> None:
-    """Check that the engine is installed.
+    """Check that torch is installed.
 
     Raises:
         MissingExtraError: The extra `torch` is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise MissingExtraError("torch", "scoring with the tuned router")
+        raise MissingExtraError("torch", "what runs or tunes networks in torch")
 
 
 @contextmanager
@@ -38,48 +37,49 @@ def quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def backbone_folder(name: str) -> str:
-    """Folder of the embedded backbone as safetensors (converted on first use), or the hub name / path as it is.
+def load_pretrained(auto: Any, name: str, *, kind: str, layers: int | None = None) -> tuple[Any, Any]:  # noqa: ANN401
+    """Load a model in fp32, and its tokenizer.
 
-    The embedded backbone ships as a quantised GGUF. Reading it takes many seconds, so that it is dequantised once and
-    kept in `cache_folder()`.
+    Args:
+        auto: The class of transformers that loads such models.
+        name: An embedded model, a local folder, or a hub name.
+        kind: What errors call it.
+        layers: Layers to load; None loads all.
+
+    Raises:
+        CheckpointError: It cannot be found or read.
     """
-    if name != EMBEDDED_BACKBONE:
-        return name
-    source = embedded_backbone_file()
-    target = cache_folder() / "backbones" / f"{EMBEDDED_BACKBONE}-{file_digest(source)}"
-    if not (target / "config.json").exists():
-        _convert_gguf(source, target)
-    return str(target)
-
-
-def _convert_gguf(source: Path, target: Path) -> None:
     import torch
-    from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    with quiet_loading():
-        quantised = AutoModelForCausalLM.from_pretrained(
-            str(source.parent), gguf_file=source.name, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
-    # The weights are dequantised now; left in place, this entry would make transformers look for a GGUF again.
-    config = quantised.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    # Tied weights are stored once.
-    tied = set(getattr(quantised, "_tied_weights_keys", None) or ()) if config.tie_word_embeddings else set()
-    tensors = {name: value.contiguous() for name, value in quantised.state_dict().items() if name not in tied}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        converted = Path(folder) / "model"
-        # transformers refuses to save a model that came from a GGUF, so that its parts are written one by one.
-        config.save_pretrained(converted)
-        save_file(tensors, converted / "model.safetensors", metadata={"format": "pt"})
-        tokenizer.save_pretrained(converted)
-        try:
-            converted.rename(target)
-        except OSError:
-            # Another process finished the same conversion first.
-            if not (target / "config.json").exists():
-                raise
+    folder = model_folder(name)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        if layers is not None and layers < config.num_hidden_layers:
+            # Layers that are cut off are not even read.
+            config.num_hidden_layers = layers
+            if getattr(config, "layer_types", None):
+                config.layer_types = config.layer_types[:layers]
+        with quiet_loading():
+            if folder == name:
+                model = auto.from_pretrained(folder, config=config, dtype=torch.float32)
+            else:
+                model = _with_stored_weights(auto.from_config(config, dtype=torch.float32), Path(folder))
+        return model, AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{kind} {name!r} cannot be loaded: {error}. Give a hub name, a local folder, or leave it out."
+        ) from error
+
+
+def _with_stored_weights(model: Any, folder: Path) -> Any:  # noqa: ANN401
+    """Give a model the weights of an embedded one, which may be stored in fewer bits than transformers reads."""
+    import torch
+
+    stored = StoredWeights(folder)
+    wanted = model.state_dict()
+    model.load_state_dict(
+        {name: torch.from_numpy(stored[name]) for name in stored if name in wanted}, strict=False
+    )
+    model.tie_weights()
+    return model.eval()

@@ -16,7 +16,7 @@ from modelsat.network.encoder import TextEncoder
 from modelsat.network.exam_network import ExamAttentionNetwork, pool
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.tokens import clip_text, keep_ends
-from modelsat.scoring.weights import weights_identity
+from modelsat.scoring.weights import EMBEDDED_ENCODER, StoredWeights, embedded_folder, weights_identity
 from modelsat.types import FloatArray
 
 _BATCH = 32
@@ -53,7 +53,11 @@ class TruncatedEncoder(nn.Module):
         self.requires_grad_(False)
 
     def identity(self) -> str:
-        """Hash of the weights in use (without adapters)."""
+        """Hash of the weights in use (without adapters), before they were rounded for a wheel."""
+        if self.name == EMBEDDED_ENCODER:
+            known = StoredWeights(embedded_folder(self.name)).identity(len(self.layers))
+            if known is not None:
+                return known
         return weights_identity(
             (name.replace(".base_layer", ""), tensor.detach().float().cpu().numpy())
             for name, tensor in self.named_parameters()

@@ -1,178 +1,144 @@
-"""Building an engine: packaged weights and a checkpoint's adapters become graphs."""
+"""Building engines: stored weights and a checkpoint's adapters become graphs."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from modelsat.errors import CheckpointError
-from modelsat.onnx.decoder import build_decoder
-from modelsat.onnx.gguf_file import GGUFFile
-from modelsat.onnx.sentence import EncoderSizes, build_sentence_encoder
-from modelsat.onnx.sizes import (
-    DECODER_FILE,
-    ENCODER_WEIGHTS,
-    SENTENCE_FILE,
-    STUDENT_FILE,
-    TOKENIZER_FILE,
-    DecoderSizes,
-    Precision,
-)
-from modelsat.onnx.student_graph import build_student
+from modelsat.onnx.decoder import decoder_graph
+from modelsat.onnx.sizes import DecoderSizes, EncoderSizes, Precision
+from modelsat.onnx.text_encoder import sentence_graph, student_graph
 from modelsat.onnx.tokens import DecoderTokens
+from modelsat.progress import Progress, no_progress
 from modelsat.scoring.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint, embedding_projection_of
-from modelsat.scoring.weights import EMBEDDED_ENCODER, encoder_folder, weights_identity
+from modelsat.scoring.weights import TOKENIZER_FILE, StoredWeights, array_digest, joint_identity
 from modelsat.types import FloatArray
 
+# From the names that transformers stores to those of adapters and identities.
+BUILDING = "Building the router's engine, once"
+_PREFIXES = (("model.", ""), ("encoder.layer.", "layers."))
 
-def build_engine(checkpoint: Checkpoint, source: Path, target: Path, *, precision: Precision) -> DecoderSizes:
-    """Write two graphs and the backbone's tokenizer.
+
+def build_backbone(
+    checkpoint: Checkpoint, stored: StoredWeights, *, precision: Precision, progress: Progress = no_progress
+) -> bytes:
+    """The backbone as a graph, up to the router's layer and with its adapters merged.
 
     Args:
         checkpoint: The router.
-        source: The backbone as GGUF.
-        target: Where to write.
+        stored: The backbone.
         precision: Of linear maps.
-
-    Returns:
-        Sizes of the backbone.
+        progress: Called for each array that is in the graph.
 
     Raises:
-        CheckpointError: The adapters belong to other backbone weights, or do not fit them.
+        CheckpointError: The backbone has fewer layers, or the adapters belong to other weights or do not fit these.
     """
-    file = GGUFFile(source)
-    layers = checkpoint.config.layers or file.sizes.layers
-    tokens = DecoderTokens.from_gguf(file)
-    _check_identity(checkpoint, file, tokens, layers)
-    merged = _Adapted(file, checkpoint.adapters, alpha=checkpoint.config.lora_alpha)
-    decoder = build_decoder(
-        file.sizes,
-        layers=layers,
-        embeddings=file.embeddings(),
-        layer=merged.layer,
-        final_norm=file.final_norm(),
-        precision=precision,
+    sizes = DecoderSizes.of(stored.path.parent)
+    layers = checkpoint.config.layers or sizes.layers
+    if layers > sizes.layers:
+        raise CheckpointError(
+            f"{checkpoint.folder / CONFIG_FILE}: field 'network.layers' is {layers}; the embedded backbone has "
+            f"{sizes.layers} layers in this installation."
+        )
+    weights = _MergedWeights(stored, layers=layers, checkpoint=checkpoint, progress=progress)
+    graph = decoder_graph(sizes, layers=layers, weights=weights, precision=precision)
+    yes = DecoderTokens(stored.path.parent / TOKENIZER_FILE).encode("Yes", budget=8)[0]
+    output = "lm_head.weight" if "lm_head.weight" in stored else "model.embed_tokens.weight"
+    weights.digests["yes_direction"] = array_digest("yes_direction", stored[output][yes])
+    weights.check(joint_identity(weights.digests.values()), "backbone")
+    return bytes(graph.SerializeToString())
+
+
+def build_student(
+    checkpoint: Checkpoint, stored: StoredWeights, *, precision: Precision, progress: Progress = no_progress
+) -> bytes:
+    """A student as a graph; arguments and errors as for `build_backbone`, `stored` being the sentence encoder."""
+    sizes = replace(EncoderSizes.of(stored.path.parent), layers=checkpoint.config.layers or 0)
+    weights = _MergedWeights(stored, layers=sizes.layers, checkpoint=checkpoint, progress=progress)
+    graph = student_graph(sizes, weights, embedding_projection_of(checkpoint), precision=precision)
+    weights.check(
+        stored.identity(sizes.layers) or joint_identity(weights.digests.values()), "sentence encoder"
     )
-    if merged.left:
-        raise _unfit(checkpoint, merged.left)
-    (target / DECODER_FILE).write_bytes(decoder.SerializeToString())
-    tokens.save(target / TOKENIZER_FILE)
-    encoder = Path(encoder_folder(EMBEDDED_ENCODER))
-    sentence = build_sentence_encoder(_encoder_sizes(encoder), _encoder_weights(encoder), precision=precision)
-    (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
-    return file.sizes
+    return bytes(graph.SerializeToString())
 
 
-def build_student_engine(checkpoint: Checkpoint, target: Path, *, precision: Precision) -> None:
-    """Write a student's graph, and the whole sentence encoder for cards of other exams.
-
-    Args:
-        checkpoint: The router.
-        target: Where to write.
-        precision: Of linear maps.
-
-    Raises:
-        CheckpointError: The adapters belong to other encoder weights, or do not fit them.
-    """
-    encoder = Path(encoder_folder(EMBEDDED_ENCODER))
-    sizes, weights = _encoder_sizes(encoder), _encoder_weights(encoder)
-    cut = replace(sizes, layers=checkpoint.config.layers or 0)
-    names = {
-        name: f"layers.{name.removeprefix('encoder.layer.')}" if name.startswith("encoder.layer.") else name
-        for name in weights
-        if name.startswith("embeddings.")
-        or any(name.startswith(f"encoder.layer.{layer}.") for layer in range(cut.layers))
-    }
-    identity = weights_identity((named, weights[name]) for name, named in names.items())
-    if identity != checkpoint.backbone_identity:
-        raise _foreign("sentence encoder", identity, checkpoint)
-    left = {name.rpartition(".")[0] for name in checkpoint.adapters}
-    adapted = dict(weights)
-    for name, named in names.items():
-        module = named.removesuffix(".weight")
-        if module in left:
-            adapted[name] = weights[name] + _delta(
-                checkpoint.adapters, module, weights[name], alpha=checkpoint.config.lora_alpha
-            )
-            left.discard(module)
-    if left:
-        raise _unfit(checkpoint, left)
-    student = build_student(cut, adapted, embedding_projection_of(checkpoint), precision=precision)
-    (target / STUDENT_FILE).write_bytes(student.SerializeToString())
-    sentence = build_sentence_encoder(sizes, weights, precision=precision)
-    (target / SENTENCE_FILE).write_bytes(sentence.SerializeToString())
+def build_sentence_encoder(
+    stored: StoredWeights, *, precision: Precision, progress: Progress = no_progress
+) -> bytes:
+    """The whole sentence encoder as a graph; arguments as for `build_backbone`."""
+    sizes = EncoderSizes.of(stored.path.parent)
+    weights = _MergedWeights(stored, layers=sizes.layers, progress=progress)
+    return bytes(sentence_graph(sizes, weights, precision=precision).SerializeToString())
 
 
-class _Adapted:
-    """Layers with a checkpoint's adapters merged: W + alpha / rank * B A, in fp32.
+class _MergedWeights(Mapping[str, FloatArray]):
+    """Stored weights up to a layer with a checkpoint's adapters merged: W + alpha / rank * B A, in fp32.
 
     Attributes:
-        left: Adapters that no layer took yet.
+        digests: Of the stored arrays that were read, by name.
     """
 
-    def __init__(self, file: GGUFFile, adapters: Mapping[str, FloatArray], *, alpha: int) -> None:
-        self._file, self._adapters, self._alpha = file, adapters, alpha
-        self.left = {name.rpartition(".")[0] for name in adapters}
+    def __init__(
+        self,
+        stored: StoredWeights,
+        *,
+        layers: int,
+        checkpoint: Checkpoint | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._stored, self._checkpoint, self._progress = stored, checkpoint, progress
+        self._adapters = {} if checkpoint is None else checkpoint.adapters
+        self._left = {name.rpartition(".")[0] for name in self._adapters}
+        self._names: dict[str, str] = {}
+        for name in stored:
+            for prefix, becomes in _PREFIXES:
+                named = becomes + name.removeprefix(prefix) if name.startswith(prefix) else name
+                if named != name:
+                    break
+            first, _, rest = named.partition(".")
+            if first in ("embed_tokens", "embeddings", "norm") or (
+                first == "layers" and int(rest.partition(".")[0]) < layers
+            ):
+                self._names[named] = name
+        self.digests: dict[str, str] = {}
 
-    def layer(self, index: int) -> dict[str, FloatArray]:
-        weights = self._file.layer(index)
-        for name, weight in weights.items():
-            module = f"layers.{index}.{name}"
-            if module in self.left:
-                weights[name] = weight + _delta(self._adapters, module, weight, alpha=self._alpha)
-                self.left.discard(module)
-        return weights
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
 
+    def __len__(self) -> int:
+        return len(self._names)
 
-def _delta(adapters: Mapping[str, FloatArray], module: str, weight: FloatArray, *, alpha: int) -> FloatArray:
-    a, b = adapters.get(f"{module}.A"), adapters.get(f"{module}.B")
-    if a is None or b is None:
-        raise CheckpointError(f"adapter '{module}': A and B must be stored together.")
-    if (b.shape[0], a.shape[1]) != weight.shape or a.shape[0] != b.shape[1]:
-        raise CheckpointError(
-            f"adapter '{module}': A is {list(a.shape)} and B is {list(b.shape)}; the weight is {list(weight.shape)}."
-        )
-    return np.asarray((alpha / a.shape[0]) * (b @ a), dtype=np.float32)
+    def __getitem__(self, name: str) -> FloatArray:
+        weight = self._stored[self._names[name]]
+        self.digests[name] = array_digest(name, weight)
+        self._progress(BUILDING, len(self.digests), len(self))
+        module = name.removesuffix(".weight")
+        if module not in self._left or self._checkpoint is None:
+            return weight
+        self._left.discard(module)
+        a, b = self._adapters.get(f"{module}.A"), self._adapters.get(f"{module}.B")
+        if a is None or b is None:
+            raise CheckpointError(f"adapter '{module}': A and B must be stored together.")
+        if (b.shape[0], a.shape[1]) != weight.shape or a.shape[0] != b.shape[1]:
+            raise CheckpointError(
+                f"adapter '{module}': A is {list(a.shape)} and B is {list(b.shape)}; the weight is "
+                f"{list(weight.shape)}."
+            )
+        return weight + np.float32(self._checkpoint.config.lora_alpha / a.shape[0]) * (b @ a)
 
-
-def _unfit(checkpoint: Checkpoint, left: set[str]) -> CheckpointError:
-    return CheckpointError(
-        f"{checkpoint.folder / WEIGHTS_FILE}: adapter '{sorted(left)[0]}' fits no linear map of the backbone."
-    )
-
-
-def _foreign(what: str, identity: str, checkpoint: Checkpoint) -> CheckpointError:
-    return CheckpointError(
-        f"{checkpoint.folder / CONFIG_FILE}: field 'backbone_identity' is {checkpoint.backbone_identity[:12]}..., but "
-        f"the embedded {what} found here is {identity[:12]}...; install the version it was tuned with."
-    )
-
-
-def _check_identity(checkpoint: Checkpoint, file: GGUFFile, tokens: DecoderTokens, layers: int) -> None:
-    yes = file.output_direction(tokens.encode("Yes", budget=8)[0])
-    identity = weights_identity([*file.named_weights(layers), ("yes_direction", yes)])
-    if identity != checkpoint.backbone_identity:
-        raise _foreign("backbone", identity, checkpoint)
-
-
-def _encoder_sizes(folder: Path) -> EncoderSizes:
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-    return EncoderSizes(
-        layers=int(config["num_hidden_layers"]),
-        hidden=int(config["hidden_size"]),
-        heads=int(config["num_attention_heads"]),
-        epsilon=float(config["layer_norm_eps"]),
-    )
-
-
-def _encoder_weights(folder: Path) -> dict[str, FloatArray]:
-    from safetensors.numpy import load_file
-
-    return {
-        name.removeprefix("bert."): value.astype(np.float32)
-        for name, value in load_file(folder / ENCODER_WEIGHTS).items()
-        if value.dtype.kind == "f"
-    }
+    def check(self, identity: str, model: str) -> None:
+        """Refuse weights that a checkpoint was not tuned on, and adapters that nothing took."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return
+        if identity != checkpoint.backbone_identity:
+            raise CheckpointError(
+                f"{checkpoint.folder / CONFIG_FILE}: field 'backbone_identity' is "
+                f"{checkpoint.backbone_identity[:12]}..., but the embedded {model} found here is {identity[:12]}...; "
+                "install the version it was tuned with."
+            )
+        if self._left:
+            raise CheckpointError(
+                f"{checkpoint.folder / WEIGHTS_FILE}: adapter '{min(self._left)}' fits no linear map of the {model}."
+            )

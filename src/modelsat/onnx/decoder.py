@@ -1,6 +1,7 @@
 """The backbone as a graph: a Llama-type decoder cut after some layers, read out as pooled states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from onnx import ModelProto
@@ -10,14 +11,8 @@ from modelsat.onnx.sizes import DecoderSizes, Precision
 from modelsat.types import FloatArray
 
 
-def build_decoder(
-    sizes: DecoderSizes,
-    *,
-    layers: int,
-    embeddings: FloatArray,
-    layer: Callable[[int], dict[str, FloatArray]],
-    final_norm: FloatArray,
-    precision: Precision,
+def decoder_graph(
+    sizes: DecoderSizes, *, layers: int, weights: Mapping[str, FloatArray], precision: Precision
 ) -> ModelProto:
     """Write the graph.
 
@@ -28,9 +23,7 @@ def build_decoder(
     Args:
         sizes: Of the decoder.
         layers: Layers to run.
-        embeddings: [token, hidden].
-        layer: Weights of a layer by transformers' names, adapters merged.
-        final_norm: [hidden].
+        weights: By transformers' names without "model.", adapters merged, matrices as [out, in].
         precision: Of linear maps.
     """
     graph = Graph(precision=precision)
@@ -41,16 +34,20 @@ def build_decoder(
     )
     mask = graph.input("mask", "float32", ["position", "position"])
     pick = graph.input("pick", "float32", ["batch", 2, "position"])
-    states = graph.lookup(embeddings, ids)
+    states = graph.lookup(weights["embed_tokens.weight"], ids)
     for index in range(layers):
-        weights = layer(index)
-        normed = _norm(graph, states, weights["input_layernorm"], sizes)
-        states = graph.add("Add", states, _attention(graph, normed, weights, sizes, turns, mask))
-        normed = _norm(graph, states, weights["post_attention_layernorm"], sizes)
-        states = graph.add("Add", states, _gated(graph, normed, weights))
-    states = _norm(graph, states, final_norm, sizes)
+        part = partial(_named, weights, f"layers.{index}")
+        normed = _norm(graph, states, part("input_layernorm"), sizes)
+        states = graph.add("Add", states, _attention(graph, normed, part, sizes, turns, mask))
+        normed = _norm(graph, states, part("post_attention_layernorm"), sizes)
+        states = graph.add("Add", states, _gated(graph, normed, part))
+    states = _norm(graph, states, weights["norm.weight"], sizes)
     picked = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, -1))
     return graph.finish(picked, ["batch", 2 * sizes.hidden])
+
+
+def _named(weights: Mapping[str, FloatArray], layer: str, name: str) -> FloatArray:
+    return weights[f"{layer}.{name}.weight"]
 
 
 def _norm(graph: Graph, states: str, weight: FloatArray, sizes: DecoderSizes) -> str:
@@ -60,12 +57,12 @@ def _norm(graph: Graph, states: str, weight: FloatArray, sizes: DecoderSizes) ->
 def _attention(
     graph: Graph,
     states: str,
-    weights: dict[str, FloatArray],
+    part: Callable[[str], FloatArray],
     sizes: DecoderSizes,
     turns: tuple[str, str],
     mask: str,
 ) -> str:
-    q, k, v = (graph.linear(states, weights[f"self_attn.{part}_proj"]) for part in "qkv")
+    q, k, v = (graph.linear(states, part(f"self_attn.{name}_proj")) for name in "qkv")
     query = _turn(graph, _heads(graph, q, sizes.heads, sizes), turns)
     key = _turn(graph, _heads(graph, k, sizes.key_heads, sizes), turns)
     value = _heads(graph, v, sizes.key_heads, sizes)
@@ -82,7 +79,7 @@ def _attention(
     mixed = graph.add("Reshape", mixed, graph.shape(0, sizes.heads, -1, sizes.head_width))
     mixed = graph.add("Transpose", mixed, perm=[0, 2, 1, 3])
     mixed = graph.add("Reshape", mixed, graph.shape(0, 0, sizes.hidden))
-    return graph.linear(mixed, weights["self_attn.o_proj"])
+    return graph.linear(mixed, part("self_attn.o_proj"))
 
 
 def _heads(graph: Graph, states: str, heads: int, sizes: DecoderSizes) -> str:
@@ -100,7 +97,7 @@ def _turn(graph: Graph, states: str, turns: tuple[str, str]) -> str:
     return graph.add("Concat", left, right, axis=-1)
 
 
-def _gated(graph: Graph, states: str, weights: dict[str, FloatArray]) -> str:
-    gate, up = (graph.linear(states, weights[f"mlp.{part}_proj"]) for part in ("gate", "up"))
+def _gated(graph: Graph, states: str, part: Callable[[str], FloatArray]) -> str:
+    gate, up = (graph.linear(states, part(f"mlp.{name}_proj")) for name in ("gate", "up"))
     active = graph.add("Mul", graph.add("Mul", gate, graph.add("Sigmoid", gate)), up)
-    return graph.linear(active, weights["mlp.down_proj"])
+    return graph.linear(active, part("mlp.down_proj"))

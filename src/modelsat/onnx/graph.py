@@ -27,7 +27,7 @@ class Graph:
 
     Args:
         precision: Of linear maps. "int8": weights in 8 bits per output channel, inputs in 8 bits per position. Without
-            VNNI, sums of signed products can overflow: `modelsat.onnx.cache.best_precision` knows.
+            VNNI, sums of signed products can overflow: `modelsat.onnx.session.best_precision` knows.
     """
 
     def __init__(self, *, precision: Precision) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
-from modelsat.onnx.gguf_file import GGUFFile
 from modelsat.scoring.tokens import clip_text, keep_ends
 
 
@@ -13,37 +12,18 @@ class DecoderTokens:
     """Instructions as the backbone reads them.
 
     Args:
-        file: The backbone's file, which holds its vocabulary.
+        path: Its tokenizer.json.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-
-    @classmethod
-    def from_gguf(cls, file: GGUFFile) -> "DecoderTokens":
-        """Build the tokenizer from a file's vocabulary."""
-        tokens: list[str] = file.field("tokenizer.ggml.tokens")
-        merges: list[str] = file.field("tokenizer.ggml.merges")
-        pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
-        # Control tokens are not declared: in an instruction they are text like any other.
-        tokenizer = Tokenizer(models.BPE(vocab={token: at for at, token in enumerate(tokens)}, merges=pairs))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-        tokenizer.decoder = decoders.ByteLevel()
-        return cls(tokenizer)
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(path))
+        # Control tokens in an instruction are text like any other.
+        self._tokenizer.encode_special_tokens = True
 
     def encode(self, text: str, *, budget: int) -> list[int]:
         """Token ids within a budget; as `modelsat.network.backbone.Backbone.tokenize`."""
         ids: list[int] = self._tokenizer.encode(clip_text(text, budget) or " ", add_special_tokens=False).ids
         return keep_ends(ids or [0], budget)
-
-    def save(self, path: Path) -> None:
-        """Write it as one file."""
-        self._tokenizer.save(str(path), pretty=False)
-
-    @classmethod
-    def load(cls, path: Path) -> "DecoderTokens":
-        """Read what `save` wrote."""
-        return cls(Tokenizer.from_file(str(path)))
 
 
 class SentenceTokens:

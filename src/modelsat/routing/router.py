@@ -11,6 +11,7 @@ import numpy as np
 
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
+from modelsat.progress import Progress, no_progress
 from modelsat.routing.load import DEFAULT_ROUTER, load_tuned
 from modelsat.routing.policy import PriceArray, RoutingPolicy, choose
 from modelsat.routing.pricing import instruction_tokens, price_matrix
@@ -46,6 +47,7 @@ class Router:
         zoo: ModelZoo | Path | str | None = None,
         policy: RoutingPolicy | str = "best",
         runtime: str = "auto",
+        progress: Progress = no_progress,
     ) -> "Router":
         """Load a tuned router, which remembers the scores of what it was asked lately.
 
@@ -54,6 +56,7 @@ class Router:
             zoo: A zoo or its TOML file; the shipped one by default.
             policy: What to prefer.
             runtime: auto, onnx or torch; see there.
+            progress: Called while the first use of a router builds its engine.
 
         Raises:
             CheckpointError: The checkpoint is damaged or belongs to other weights.
@@ -67,7 +70,7 @@ class Router:
             zoo = ModelZoo.shipped()
         elif not isinstance(zoo, ModelZoo):
             zoo = ModelZoo.load(Path(zoo))
-        scorer = load_tuned(router, runtime=runtime)
+        scorer = load_tuned(router, runtime=runtime, progress=progress)
         return cls(scorer=scorer, zoo=zoo, policy=chosen_policy, score_cache=ScoreCache())
 
     def score(self, requests: Sequence[Request]) -> ScoreMatrix:

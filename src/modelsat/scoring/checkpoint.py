@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from modelsat.errors import CheckpointError, LayoutError
 from modelsat.scoring.config import NetworkConfig
@@ -61,6 +61,7 @@ class Checkpoint:
         margin: A student's: logits between its best two below which a cascade asks the teacher; else None.
         tuning: How it was tuned: command, seed, data; for people.
         folder: Where it was read from, for errors; a new one has none.
+        digest: Short hash of its files, calibration included: equal for checkpoints that score alike.
     """
 
     config: NetworkConfig
@@ -74,12 +75,7 @@ class Checkpoint:
     margin: float | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
-
-    @property
-    def digest(self) -> str:
-        """Short hash of its files, calibration included: equal for checkpoints that score alike."""
-        files = (self.folder / name for name in (CONFIG_FILE, WEIGHTS_FILE))
-        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    digest: str = ""
 
 
 _FORMAT_1 = "modelsat-checkpoint/1"
@@ -164,8 +160,10 @@ def load_checkpoint(folder: Path | None = None) -> Checkpoint:
     """
     folder = folder or shipped_folder()
     path = folder / CONFIG_FILE
-    form = _read_config(path)
-    tensors = _read_weights(folder / WEIGHTS_FILE)
+    content = _read(path, missing="not found; a checkpoint is a folder that `modelsat tune` wrote.")
+    form = _parse_config(path, content)
+    weights = _read(folder / WEIGHTS_FILE, missing="not found; the checkpoint is incomplete.")
+    tensors = _parse_weights(folder / WEIGHTS_FILE, weights)
     items = sum(form.exam.shots)
     for name in ("exam.difficulty", "exam.bias"):
         if name not in tensors or tuple(tensors[name].shape) != (items,):
@@ -193,6 +191,7 @@ def load_checkpoint(folder: Path | None = None) -> Checkpoint:
         margin=form.margin,
         tuning=form.tuning,
         folder=folder,
+        digest=hashlib.sha256(content + weights).hexdigest()[:16],
     )
 
 
@@ -211,14 +210,19 @@ def embedding_projection_of(checkpoint: Checkpoint) -> tuple[FloatArray, FloatAr
     return weight, bias
 
 
-def _read_config(path: Path) -> _ConfigFile:
+def _read(path: Path, *, missing: str) -> bytes:
     try:
-        raw = json.loads(path.read_text("utf-8-sig"))
+        return path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: not found; a checkpoint is a folder that `modelsat tune` wrote."
-        ) from None
-    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {missing}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+
+
+def _parse_config(path: Path, content: bytes) -> _ConfigFile:
+    try:
+        raw = json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     version = raw.get("format") if isinstance(raw, dict) else None
     if version == _FORMAT_1:
@@ -249,10 +253,10 @@ def _from_format_1(raw: dict[str, Any]) -> dict[str, Any]:
     return {**top, "network": network}
 
 
-def _read_weights(path: Path) -> dict[str, FloatArray]:
+def _parse_weights(path: Path, content: bytes) -> dict[str, FloatArray]:
     try:
-        tensors: dict[str, FloatArray] = load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors: dict[str, FloatArray] = load(content)
+    except SafetensorError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     for name, value in tensors.items():
         if not np.isfinite(value).all():

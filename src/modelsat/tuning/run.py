@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from modelsat.cache import cache_folder
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import CheckpointError, DataError
 from modelsat.network.adapters import Adaptable, adapter_tensors, add_adapters, set_adapters
@@ -20,7 +21,6 @@ from modelsat.progress import Progress
 from modelsat.scoring.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from modelsat.scoring.config import NetworkConfig
 from modelsat.scoring.numeric_encoder import encode_profiles, measure_exam
-from modelsat.scoring.weights import cache_folder
 from modelsat.tuning.calibrate import fit_calibration, log_loss
 from modelsat.tuning.dataset import TuningData
 from modelsat.tuning.objectives import TrainingTargets

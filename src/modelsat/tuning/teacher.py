@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from modelsat.cache import cache_folder
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError, LayoutError
 from modelsat.network.encoder import TextEncoder
@@ -18,7 +19,6 @@ from modelsat.progress import Progress
 from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.scoring.numeric_encoder import CardBatch
 from modelsat.scoring.scorer import ExamAttentionScorer
-from modelsat.scoring.weights import cache_folder
 from modelsat.tuning.precision import backbone_precision
 from modelsat.tuning.states import StateCache
 from modelsat.tuning.store import SentenceEmbeddings

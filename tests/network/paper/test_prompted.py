@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from modelsat.errors import LayoutError
 from modelsat.network.backbone import Backbone, load_backbone
 from modelsat.network.paper.prompted import PromptedNetwork
-from modelsat.network.pretrained import backbone_folder as pretrained_folder
+from modelsat.network.pretrained import load_pretrained
 from modelsat.scoring.config import Encoder, Head, Layout, NetworkConfig
 from modelsat.scoring.weights import EMBEDDED_BACKBONE
 
@@ -87,8 +87,7 @@ def test_packed_equals_one_sequence_per_candidate(
 @torch.inference_mode()
 def test_packed_equals_one_sequence_per_candidate_on_real_weights(layout: Layout) -> None:
     net = network(load_backbone(EMBEDDED_BACKBONE, layers=4), layout, tokens=64)
-    folder = pretrained_folder(EMBEDDED_BACKBONE)
-    model = whole_model(folder, num_hidden_layers=4)
+    model, _ = load_pretrained(AutoModelForCausalLM, EMBEDDED_BACKBONE, kind="backbone", layers=4)
     instructions = [net.tokenize(text) for text in TEXTS]
     packed = net(instructions, zoo())
     assert packed.std(dim=1).min() > 1e-2

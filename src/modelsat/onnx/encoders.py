@@ -1,17 +1,19 @@
-"""Reading instructions with ONNX Runtime; see `modelsat.scoring.scorer.InstructionEncoder`."""
+"""Encoding instructions with ONNX Runtime; see `modelsat.scoring.scorer.InstructionEncoder`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.environment import usable_cores
+from modelsat.onnx.engines import Engine
 from modelsat.onnx.session import open_session
-from modelsat.onnx.sizes import DECODER_FILE, SENTENCE_FILE, TOKENIZER_FILE, DecoderSizes, Precision
-from modelsat.onnx.tokens import DecoderTokens, SentenceTokens
+from modelsat.onnx.sizes import DecoderSizes, Precision
+from modelsat.onnx.tokens import DecoderTokens, SentenceTokens, StudentTokens
+from modelsat.scoring.weights import TOKENIZER_FILE
 from modelsat.types import FloatArray
 
 _BATCH = 32
@@ -25,17 +27,17 @@ _LOWEST = np.finfo(np.float32).min
 
 
 class SentenceEncoder:
-    """The whole sentence encoder of an engine, loaded.
+    """The whole sentence encoder, loaded.
 
     Args:
-        folder: Of the engine.
-        encoder: Folder of the sentence encoder, for its tokenizer.
+        engine: As `modelsat.onnx.engines.find_sentence_encoder` gives it.
+        folder: Of the embedded model, for its tokenizer.
         threads: Threads.
     """
 
-    def __init__(self, folder: Path, *, encoder: Path, threads: int) -> None:
-        self._session = open_session(folder / SENTENCE_FILE, threads)
-        self._words = SentenceTokens(encoder / "tokenizer.json", budget=_SENTENCE_TOKENS)
+    def __init__(self, engine: Engine, *, folder: Path, threads: int) -> None:
+        self._session = open_session(engine, threads)
+        self._words = SentenceTokens(folder / TOKENIZER_FILE, budget=_SENTENCE_TOKENS)
         self.size = int(self._session.get_outputs()[0].shape[1])
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
@@ -49,39 +51,38 @@ class SentenceEncoder:
 
 
 class OnnxInstructionEncoder:
-    """An engine in the cache, loaded.
+    """Backbone and sentence encoder, loaded.
 
     Args:
-        folder: As `modelsat.onnx.cache.find_engine` gives it.
-        sizes: Of the backbone.
-        encoder: Folder of the sentence encoder, for its tokenizer.
+        engine: As `modelsat.onnx.engines.find_decoder` gives it.
+        folder: Of the embedded backbone, for its sizes and tokenizer.
+        sentences: Runs beside the backbone.
         tokens: Token budget of an instruction.
         precision: That it was built in.
-        threads: Threads; by default as many as the process may use.
+        threads: Threads.
     """
 
     def __init__(
         self,
-        folder: Path,
+        engine: Engine,
         *,
-        sizes: DecoderSizes,
-        encoder: Path,
+        folder: Path,
+        sentences: SentenceEncoder,
         tokens: int,
         precision: Precision,
-        threads: int | None = None,
+        threads: int,
     ) -> None:
-        threads = threads or usable_cores()
         self.runtime = f"onnx-{precision}"
-        self._decoder = open_session(folder / DECODER_FILE, threads)
-        # A fifth of the work, and done beside the backbone's: half of the cores are enough.
-        self._sentence = SentenceEncoder(folder, encoder=encoder, threads=max(1, threads // 2))
+        sizes = DecoderSizes.of(folder)
+        self._decoder = open_session(engine, threads)
+        self._sentences = sentences
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelsat-sentence")
-        self._tokens = DecoderTokens.load(folder / TOKENIZER_FILE)
+        self._tokens = DecoderTokens(folder / TOKENIZER_FILE)
         self._budget = tokens
         self._turns = _rotary_turns(sizes, tokens)
         self._mask = _causal_mask(tokens)
         self.pooled_size = 2 * sizes.hidden
-        self.text_size = self._sentence.size
+        self.text_size = sentences.size
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """[text, pooled + text]: pooled states, then sentence embeddings."""
@@ -92,7 +93,7 @@ class OnnxInstructionEncoder:
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """[text, text] sentence embeddings, unit vectors."""
-        return self._sentence.embed(texts)
+        return self._sentences.embed(texts)
 
     def pool(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
         """The backbone on one batch.
@@ -116,6 +117,51 @@ class OnnxInstructionEncoder:
         }
         pooled: FloatArray = self._decoder.run(None, inputs)[0]
         return pooled
+
+
+class OnnxStudentEncoder:
+    """A student, loaded.
+
+    Args:
+        engine: As `modelsat.onnx.engines.find_student` gives it.
+        folder: Of the embedded sentence encoder, for its tokenizer.
+        load_sentences: Fetches the whole sentence encoder, which only cards of other exams need.
+        text_size: Width of sentence embeddings.
+        tokens: Token budget of an instruction.
+        precision: That it was built in.
+        threads: Threads.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        folder: Path,
+        load_sentences: Callable[[], SentenceEncoder],
+        text_size: int,
+        tokens: int,
+        precision: Precision,
+        threads: int,
+    ) -> None:
+        self.runtime = f"onnx-{precision}"
+        self._session = open_session(engine, threads)
+        self._tokens = StudentTokens(folder / TOKENIZER_FILE, budget=tokens)
+        self._sentences = cache(load_sentences)
+        self.text_size = text_size
+        self.pooled_size = int(self._session.get_outputs()[0].shape[1]) - text_size
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """[text, pooled + text]: pooled states, then projected sentence embeddings."""
+        return in_batches(self._tokens.encode(texts), self._run, self.pooled_size + self.text_size)
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """[text, text] sentence embeddings by the whole encoder, unit vectors."""
+        return self._sentences().embed(texts)
+
+    def _run(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> FloatArray:
+        pick = np.stack(mean_and_last(lengths, ids.shape[1]), axis=1)
+        features: FloatArray = self._session.run(None, encoder_inputs(ids, lengths, pick))[0]
+        return features
 
 
 def mean_and_last(lengths: NDArray[np.int64], longest: int) -> tuple[NDArray[Any], NDArray[Any]]:

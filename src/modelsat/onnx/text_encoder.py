@@ -1,54 +1,65 @@
-"""The sentence encoder as a graph: a BERT-type encoder, read out as unit vectors."""
+"""The text encoder as a graph: a BERT-type encoder, whole as unit vectors, or its first layers as a student."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from onnx import ModelProto
 
 from modelsat.onnx.graph import Graph
-from modelsat.onnx.sizes import Precision
+from modelsat.onnx.sizes import EncoderSizes, Precision
 from modelsat.types import FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderSizes:
-    """Sizes of a BERT-type encoder.
-
-    Attributes:
-        layers: Layers.
-        hidden: Width of a state.
-        heads: Attention heads.
-        epsilon: Of the layer norms.
-    """
-
-    layers: int
-    hidden: int
-    heads: int
-    epsilon: float
-
-
-def build_sentence_encoder(
+def sentence_graph(
     sizes: EncoderSizes, weights: Mapping[str, FloatArray], *, precision: Precision
 ) -> ModelProto:
-    """Write the graph.
+    """Write the graph of the whole encoder.
 
     Inputs: `ids` [batch, position]; `mask` [batch, 1, 1, position], added to attention scores; `pick` [batch, 1,
     position], how much each position counts in the result. Output: [batch, hidden], rows of length 1.
 
     Args:
         sizes: Of the encoder.
-        weights: By transformers' names, matrices as [out, in].
+        weights: By transformers' names with "layers." for "encoder.layer.", matrices as [out, in].
         precision: Of linear maps.
     """
     graph = Graph(precision=precision)
-    states = encoder_states(graph, sizes, weights)
+    states = _encoder_states(graph, sizes, weights)
     pick = graph.input("pick", "float32", ["batch", 1, "position"])
     pooled = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, sizes.hidden))
     return graph.finish(graph.add("LpNormalization", pooled, axis=-1, p=2), ["batch", sizes.hidden])
 
 
-def encoder_states(graph: Graph, sizes: EncoderSizes, weights: Mapping[str, FloatArray]) -> str:
+def student_graph(
+    sizes: EncoderSizes,
+    weights: Mapping[str, FloatArray],
+    embedding_projection: tuple[FloatArray, FloatArray],
+    *,
+    precision: Precision,
+) -> ModelProto:
+    """Write the graph of a student: inputs as of `sentence_graph`, with two picks for mean and last state.
+
+    Output: [batch, pooled + text], pooled states and then the projected sentence embedding.
+
+    Args:
+        sizes: Of the encoder, cut to the student's depth.
+        weights: As of `sentence_graph`, adapters merged.
+        embedding_projection: Weight [text, pooled] and bias [text].
+        precision: Of linear maps within layers.
+    """
+    graph = Graph(precision=precision)
+    states = _encoder_states(graph, sizes, weights)
+    pick = graph.input("pick", "float32", ["batch", 2, "position"])
+    pooled = graph.add("Reshape", graph.add("MatMul", pick, states), graph.shape(0, 2 * sizes.hidden))
+    weight, bias = embedding_projection
+    projected = graph.add("Add", graph.add("MatMul", pooled, graph.constant(weight.T)), graph.constant(bias))
+    projected = graph.add("LpNormalization", projected, axis=-1, p=2)
+    return graph.finish(
+        graph.add("Concat", pooled, projected, axis=-1), ["batch", 2 * sizes.hidden + np.shape(weight)[0]]
+    )
+
+
+def _encoder_states(graph: Graph, sizes: EncoderSizes, weights: Mapping[str, FloatArray]) -> str:
     """Declare the inputs `ids` and `mask`, and run all layers: [batch, position, hidden]."""
     ids = graph.input("ids", "int64", ["batch", "position"])
     mask = graph.input("mask", "float32", ["batch", 1, 1, "position"])
@@ -63,7 +74,7 @@ def encoder_states(graph: Graph, sizes: EncoderSizes, weights: Mapping[str, Floa
     place = graph.add("Slice", graph.constant(places), zero, length, axis)
     states = _norm(graph, graph.add("Add", words, place), weights, "embeddings.LayerNorm", sizes)
     for index in range(sizes.layers):
-        states = _layer(graph, states, mask, weights, f"encoder.layer.{index}", sizes)
+        states = _layer(graph, states, mask, weights, f"layers.{index}", sizes)
     return states
 
 

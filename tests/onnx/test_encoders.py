@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.onnx.instruction_encoder import similar_lengths
+from modelsat.onnx.encoders import similar_lengths
 
 
 @given(lengths=st.lists(st.integers(1, 256), max_size=100))
