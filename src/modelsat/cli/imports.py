@@ -152,3 +152,16 @@ def import_llmrouter(path: PathArgument, target: Target) -> None:
     from modelsat.records.importers.llmrouter import llmrouter_rows
 
     target.take(llmrouter_rows(path))
+
+
+@command(
+    app, "mmlu-pro", epilog="Example: modelsat import mmlu-pro results/ -o outcomes --set candidate=our-model"
+)
+def import_mmlu_pro(path: PathArgument, target: Target) -> None:
+    """Import results of MMLU-Pro's own scripts: a JSON file per category, a zip archive of them, or a folder.
+
+    Published archives name the model; other files take --set candidate=NAME.
+    """
+    from modelsat.records.importers.mmlu_pro import mmlu_pro_rows
+
+    target.take(mmlu_pro_rows(path))

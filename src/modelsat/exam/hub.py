@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,6 +12,8 @@ import pyarrow.parquet as pq
 
 from modelsat.environment import disable_telemetry
 from modelsat.errors import DataError, MissingExtraError
+from modelsat.records.importers import mmlu_pro
+from modelsat.records.schema import instruction_from_row
 from modelsat.types import Instruction
 
 REACHABLE_S = 10.0
@@ -36,18 +37,7 @@ class HubDataset:
 
 
 def _mmlu_pro(row: Mapping[str, Any]) -> Instruction:
-    options = tuple(row["options"])
-    lettered = "".join(f"\n{ascii_uppercase[at]}. {option}" for at, option in enumerate(options))
-    return Instruction(
-        id=f"mmlu_pro/{row['question_id']}",
-        text=f"{row['question']}{lettered}",
-        dataset="mmlu_pro",
-        task=f"{row['category']}:{row['src']}",
-        category=row["category"],
-        kind="multiple_choice",
-        choices=options,
-        answer=row["answer"],
-    )
+    return instruction_from_row(mmlu_pro.question(row), "a row")
 
 
 DATASETS: dict[str, HubDataset] = {
@@ -120,7 +110,7 @@ def read_hub_file(path: Path, dataset: HubDataset) -> list[Instruction]:
     try:
         rows = pq.read_table(path, columns=list(dataset.columns)).to_pylist()
         return [dataset.convert(row) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, DataError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{dataset.repository} on the hub does not have the expected columns ({said}); "
