@@ -1,10 +1,12 @@
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from modelsat.records.lock import locked
+from modelsat.records.store import locked
 
 
 def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
@@ -19,6 +21,7 @@ def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
             assert inside == 1
             before = int(count.read_text()) if count.exists() else 0
             time.sleep(0.01)
+            folder.mkdir(exist_ok=True)
             count.write_text(str(before + 1))
             inside -= 1
 
@@ -28,14 +31,27 @@ def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert count.read_text() == "8"
-    assert [path.name for path in folder.iterdir()] == ["count"]
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "outcomes",
+        "outcomes/count",
+    ]
 
 
-def test_a_failure_leaves_no_empty_folder_behind(tmp_path: Path) -> None:
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), locked(tmp_path / "new"):
         raise RuntimeError
-    assert not (tmp_path / "new").exists()
-    (tmp_path / "old").mkdir()
-    with locked(tmp_path / "old"):
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom modelsat.records.store import locked\n"
+        "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "outcomes")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        holder.kill()
+    with locked(tmp_path / "outcomes"):
         pass
-    assert (tmp_path / "old").is_dir()
+    assert list(tmp_path.iterdir()) == []

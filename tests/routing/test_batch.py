@@ -246,6 +246,17 @@ class FailsAfter(Level):
         return super().score(instructions, profiles)
 
 
+def test_two_runs_do_not_write_to_one_output(router: Router, source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+
+    def second_run(*_: object) -> None:
+        with pytest.raises(DataError, match="another run is writing to it"):
+            route_file(router, source, target)
+
+    assert route_file(router, source, target, progress=second_run, batch_size=1).routed == 4
+    assert [row["line"] for row in rows_of(target)] == [1, 2, 3, 4]
+
+
 def test_a_file_that_holds_no_decisions_is_never_touched(
     router: Router, source: Path, tmp_path: Path
 ) -> None:

@@ -40,8 +40,7 @@ def bring_in(
             written.
     """
     from modelsat.records.importers import fixed_values, gather
-    from modelsat.records.lock import locked
-    from modelsat.records.store import OutcomeDirectory
+    from modelsat.records.store import OutcomeDirectory, locked
 
     if ending not in (None, "parquet", "jsonl"):
         raise DataError(f"--format is {ending!r}; expected parquet or jsonl.")

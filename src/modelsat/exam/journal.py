@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from filelock import lock_descriptor
 from pydantic import ConfigDict, Field
 
 from modelsat.errors import DataError
@@ -121,7 +122,9 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            _hold(descriptor, path)
+            # A killed process releases it by itself.
+            if not lock_descriptor(descriptor, blocking=False):
+                raise DataError(f"{path}: another run is writing to it; wait for it, or stop it.")
             whole = self._read(header)
             if self.entries and not resume:
                 raise DataError(
@@ -220,15 +223,3 @@ def _check_header(value: object, header: Mapping[str, Any], path: Path) -> None:
                 f"{path}: belongs to another exam: {name} was {found.get(name)!r} and is {wanted!r} now; "
                 "use the same settings to continue, or another output folder."
             )
-
-
-def _hold(descriptor: int, path: Path) -> None:
-    """Lock the file; a killed process releases it by itself."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise DataError(f"{path}: another run is writing to it; wait for it, or stop it.") from None

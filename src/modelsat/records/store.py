@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from modelsat.errors import DataError
 from modelsat.records.files import packed_hint, read_objects, write_text
@@ -127,6 +129,24 @@ def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
         }
     )
     _write_parquet(path, table)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which need not exist yet, so that of two writers the second adds to what the first wrote.
+
+    Waits for whoever holds it; a process that ends, however it ends, lets go.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f".{folder.name}.lock")
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            # Whoever waits for the lock notices that its file is gone, and makes another.
+            with suppress(OSError):
+                path.unlink()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

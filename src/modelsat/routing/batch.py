@@ -8,9 +8,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import lock_descriptor
 
 from modelsat.errors import DataError
 from modelsat.progress import Progress, no_progress
@@ -86,22 +89,25 @@ def route_file(
             "Mend them, or leave them out with --skip-bad."
         )
     stamps = _stamps(router, lines, preferred)
-    held = _read_decisions(target, stamps)
-    if held.faults and not redo_changed:
-        listed = ", ".join(f"{_lines(found)} {fault}" for fault, found in held.faults.items())
-        raise DataError(
-            f"{target}: belongs to another run: {listed}; redo them with --redo-changed, or name another output."
-        )
-    # An output that is as it should be grows at its end. What is redone waits beside it until all of it is there.
     redone = target.with_name(f"{target.name}.redo")
-    growing = redone if held.faults else target
-    kept = _read_decisions(redone, stamps) if held.faults else held
-    waiting = [number for number in lines if number not in held.places and number not in kept.places]
-    resumed = len(lines) - len(waiting)
     target.parent.mkdir(parents=True, exist_ok=True)
-    progress("routing", resumed, len(lines))
-    with growing.open("ab") as output:
+    with target.open("ab") as output, ExitStack() as opened:
+        if not lock_descriptor(output.fileno(), blocking=False):
+            raise DataError(f"{target}: another run is writing to it; wait for it, or name another output.")
+        held = kept = _read_decisions(target, stamps)
+        if held.faults and not redo_changed:
+            listed = ", ".join(f"{_lines(found)} {fault}" for fault, found in held.faults.items())
+            raise DataError(
+                f"{target}: belongs to another run: {listed}; redo them with --redo-changed, or name another output."
+            )
+        if held.faults:
+            # What is redone waits beside the output until all of it is there.
+            output = opened.enter_context(redone.open("ab"))
+            kept = _read_decisions(redone, stamps)
         output.truncate(kept.size)
+        waiting = [number for number in lines if number not in held.places and number not in kept.places]
+        resumed = len(lines) - len(waiting)
+        progress("routing", resumed, len(lines))
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
             requests = [lines[number] for number in batch]
@@ -112,9 +118,9 @@ def route_file(
                 output.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
             output.flush()
             progress("routing", resumed + start + len(batch), len(lines))
-    if held.faults:
-        _merge(target, held, redone, _read_decisions(redone, stamps), lines)
-    redone.unlink(missing_ok=True)
+        if held.faults:
+            _merge(target, held, redone, _read_decisions(redone, stamps), lines)
+        redone.unlink(missing_ok=True)
     return BatchReport(routed=len(waiting), resumed=resumed, skipped=tuple(faults))
 
 
