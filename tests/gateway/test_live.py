@@ -106,8 +106,9 @@ def test_the_official_client_understands_errors(live: Live) -> None:
         with pytest.raises(openai.BadRequestError, match="No candidate can take this request") as refused:
             sdk.chat.completions.create(
                 model="auto",
-                messages=MESSAGES,
-                metadata={"modelsat": json.dumps({"tags": ["eu-only"]})},
+                messages=[
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+                ],
             )
         assert refused.value.code == "no_candidate"
         told = sdk.post("/route", body={"text": "Is this lawful?"}, cast_to=dict)
