@@ -14,8 +14,8 @@ import typer
 
 from benchmarks.measure import listed, run
 from modelsat.bench import metrics
-from modelsat.bench.choosing import choose_in_zoos
-from modelsat.bench.heldout import HeldOut, hold_out
+from modelsat.bench.evaluation_set import EvaluationSet, core_set
+from modelsat.bench.methods import choose_in_zoos
 from modelsat.bench.timing import machine, versions
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import read_cards
@@ -106,7 +106,7 @@ def main(
         raise DataError(
             "ONNX Runtime cannot run this router; it needs layout exam_attention on the embedded models."
         )
-    held_out = hold_out(
+    held_out = core_set(
         OutcomeDirectory.load(outcomes),
         ModelZoo.shipped().profiles if cards is None else read_cards(cards),
         exam=AptitudeTest.shipped(),
@@ -145,7 +145,7 @@ def written(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def measure_quality(
-    held_out: HeldOut,
+    held_out: EvaluationSet,
     *,
     checkpoint: Checkpoint | None = None,
     budgets: Sequence[int] = BUDGETS,
@@ -195,7 +195,7 @@ def _row(
     tokens: int,
     scores: ScoreMatrix,
     reference: ScoreMatrix,
-    held_out: HeldOut,
+    held_out: EvaluationSet,
     cpu_ms: float,
 ) -> OnnxRow:
     truth = held_out.table.scores

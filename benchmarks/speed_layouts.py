@@ -2,8 +2,8 @@
 
 from benchmarks.measure import Measure
 from benchmarks.texts import CANDIDATES, TEXTS
-from modelsat.bench.layouts import LAYOUTS, prompted_networks, random_cards
 from modelsat.bench.timing import interleaved
+from modelsat.network.paper.untuned import LAYOUTS, prompted_networks, random_cards
 from modelsat.scoring.config import NetworkConfig
 
 # Instructions in one pass of shared_prefix. One alone is too little work to hide the reading of the weights.

@@ -4,70 +4,58 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsat.bench.reporting.canvas import (
-    INK,
+from modelsat.bench.reporting.plots import (
+    BASELINE,
     MUTED,
-    OWN_COLOUR,
-    RIVAL_COLOUR,
+    OWN,
     Plot,
-    finish,
-    new_figure,
+    draw,
+    label_lines,
+    log_scale,
     require_plots,
-    style,
 )
-from modelsat.bench.reporting.marks import halo, label_ends, log_scale
 from modelsat.errors import DataError
-from modelsat.records.files import write_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from benchmarks.students import StudentRow
 
-_HEIGHT = 3.4
-_COLOURS = (OWN_COLOUR, RIVAL_COLOUR, MUTED)
+_COLOURS = (OWN, BASELINE, MUTED)
 
 
 def student_curve(rows: "Sequence[StudentRow]") -> Plot:
     """AUC against decisions a second, by group of candidates; cascades, which have no AUC, are left out.
 
     Args:
-        rows: The teacher's first, as `measure_students` gives them.
+        rows: The teacher's first, as from `measure_students`.
     """
     shown = sorted((row for row in rows if row.auc), key=lambda row: row.cost.per_second)
-    teacher, first = rows[0], next(iter(rows[0].auc))
-    quickest = shown[-1]
-    message = (
-        f"{quickest.name} decides {quickest.cost.per_second / teacher.cost.per_second:.0f} times as often as "
-        f"{teacher.name} and loses {teacher.auc[first] - quickest.auc[first]:.3f} of AUC"
-    )
-    with style():
-        figure, axes = new_figure(
-            message,
-            "AUC by candidates seen in tuning or not; texts of 128 tokens, one at a time, 30 candidates",
-            height=_HEIGHT,
-        )
-        log_scale(axes, "x", [row.cost.per_second for row in shown])
-        places, ends = [row.cost.per_second for row in shown], []
+    teacher, first, quickest = rows[0], next(iter(rows[0].auc)), shown[-1]
+    places = [row.cost.per_second for row in shown]
+
+    def paint(axes: "Axes") -> None:
+        log_scale(axes, "x", places)
         for colour, group in zip(_COLOURS, teacher.auc, strict=False):
-            heights = [row.auc[group] for row in shown]
-            axes.plot(places, heights, color=colour, marker="o", markersize=6)
-            ends.append((group, places[-1], heights[-1], colour))
+            axes.plot(places, [row.auc[group] for row in shown], color=colour, marker="o", label=group)
         for row in shown:
-            axes.annotate(
-                row.name,
-                (row.cost.per_second, row.auc[first]),
-                xytext=(0, 9),
-                textcoords="offset points",
-                # Centred, the slowest one's name would lie across the axis.
-                ha="left" if row is shown[0] else "center",
-                color=INK,
-                fontsize=10,
-                path_effects=halo(),
-            )
+            at = (row.cost.per_second, row.auc[first])
+            axes.annotate(row.name, at, xytext=(0, 9), textcoords="offset points", fontsize=10)
         axes.margins(y=0.16)
         axes.grid(axis="y")
         axes.set_xlabel("decisions a second, logarithmic")
-        label_ends(axes, ends, height=_HEIGHT)
-        return finish(figure, name="students", table="students", message=message)
+        label_lines(axes)
+
+    return draw(
+        paint,
+        title="AUC of students and their teacher by decisions a second",
+        caption="AUC by candidates seen in tuning or not; texts of 128 tokens, one at a time, 30 candidates. "
+        f"{quickest.name}: {quickest.cost.per_second / teacher.cost.per_second:.0f} times as many decisions as "
+        f"{teacher.name}, {teacher.auc[first] - quickest.auc[first]:.3f} less AUC (no interval)",
+        height=3.4,
+        name="students",
+        table="students",
+    )
 
 
 def check_plot(path: Path) -> None:
@@ -80,12 +68,3 @@ def check_plot(path: Path) -> None:
     if path.suffix not in (".svg", ".png"):
         raise DataError(f"{path}: a plot ends in .svg or .png.")
     require_plots()
-
-
-def save_plot(plot: Plot, path: Path) -> None:
-    """Write a plot as SVG or PNG, by the file's ending (see `check_plot`)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".svg":
-        write_text(path, plot.svg)
-    else:
-        path.write_bytes(plot.png)

@@ -14,12 +14,12 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.measure import listed, run
-from benchmarks.student_plot import check_plot, save_plot, student_curve
+from benchmarks.student_plot import check_plot, student_curve
 from benchmarks.texts import CANDIDATES, TEXTS, TOKENS, zoo_of
 from modelsat.bench import metrics
-from modelsat.bench.choosing import choose_in
-from modelsat.bench.heldout import HeldOut, hold_out
-from modelsat.bench.setup import through_cache
+from modelsat.bench.cache import through_cache
+from modelsat.bench.evaluation_set import EvaluationSet, core_set
+from modelsat.bench.methods import choose_in
 from modelsat.bench.timing import interleaved, machine, versions
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.zoo import ModelZoo
@@ -133,7 +133,7 @@ def main(
         check_plot(plot)
     folders = _folders(student)
     here = machine()
-    held_out = hold_out(
+    held_out = core_set(
         OutcomeDirectory.load(outcomes),
         ModelZoo.shipped().profiles,
         exam=AptitudeTest.shipped(),
@@ -143,10 +143,12 @@ def main(
         rng=np.random.default_rng(seed),
     )
     timed = load_tuned(teacher or DEFAULT_ROUTER)
+    cached = through_cache(timed, teacher or shipped_folder())
     with progress_bars() as advance:
+        cached.progress = advance
         rows = measure_students(
             held_out,
-            through_cache(timed, teacher or shipped_folder(), progress=advance),
+            cached,
             [_student(name, folder) for name, folder in folders],
             timed_teacher=timed,
             count_tokens=_token_counter(),
@@ -154,7 +156,7 @@ def main(
             seed=seed,
         )
     if plot is not None:
-        save_plot(student_curve(rows), plot)
+        student_curve(rows).save(plot)
         say(f"{plot}: written.")
     if as_json:
         report: dict[str, Any] = {
@@ -197,7 +199,7 @@ def _student(name: str, folder: Path) -> Student:
 
 
 def measure_students(
-    held_out: HeldOut,
+    held_out: EvaluationSet,
     teacher: Scorer,
     students: Sequence[Student],
     *,
@@ -237,7 +239,7 @@ def measure_students(
 class _Measured:
     """Rows against one teacher's scores and cost, on the widest part of the held-out outcomes."""
 
-    held_out: HeldOut
+    held_out: EvaluationSet
     reference: ScoreMatrix
     full: DecisionCost
     seed: int

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from modelsat.bench.arena import Arena, core_arena, source_arena
-from modelsat.bench.baselines import Effort, rivals
-from modelsat.bench.contenders import model_sat
-from modelsat.bench.heldout import HeldOut, hold_out
-from modelsat.bench.zoos import Contest
+from modelsat.bench.baselines import fit_baselines
+from modelsat.bench.evaluation_set import EvaluationSet, core_set, source_set
+from modelsat.bench.methods import Method, router_methods
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.grading import exam_table, grade
 from modelsat.records.store import OutcomeDirectory
@@ -40,52 +38,31 @@ def cards(directory: OutcomeDirectory, exam: AptitudeTest) -> list[CapabilityPro
 
 
 @pytest.fixture(scope="session")
-def held_out(directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> HeldOut:
-    """For the final test."""
-    return hold_out(directory, cards, exam=exam, splits=SPLITS, rng=np.random.default_rng(0))
+def routed(directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> EvaluationSet:
+    """The core set of the final test."""
+    return core_set(directory, cards, exam=exam, splits=SPLITS, rng=np.random.default_rng(0))
 
 
 @pytest.fixture(scope="session")
-def arena(directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> Arena:
-    """The core arena of the final test."""
-    return core_arena(
-        directory,
-        cards,
-        exam=exam,
-        splits=SPLITS,
-        part="test",
-        limit=None,
-        learn=None,
-        rng=np.random.default_rng(0),
-    )
-
-
-@pytest.fixture(scope="session")
-def abroad(wide_directory: OutcomeDirectory) -> Arena:
+def abroad(wide_directory: OutcomeDirectory) -> EvaluationSet:
     """The other protocol; its exam knows the older half of its candidates."""
-    return source_arena(
+    return source_set(
         wide_directory,
         ABROAD,
         name=ABROAD,
         splits=SPLITS,
         part="test",
         datasets=[ABROAD],
-        part_name="ood_datasets",
         exam_candidates=("p", "q", "r", "s"),
         rng=np.random.default_rng(0),
     )
 
 
 @pytest.fixture(scope="session")
-def contest(arena: Arena, directory: OutcomeDirectory) -> Contest:
-    """Every method in the core arena; the router knows subjects and reads cards."""
-    own, *controls = model_sat(arena, TaskAccuracy(), note="", seed=0, shuffles=3)
-    fitted = rivals(
-        arena,
-        embed,
-        items=directory.instructions,
-        outputs={},
-        effort=Effort(pairs=2_000, trees=20),
-        seed=0,
+def methods(routed: EvaluationSet, directory: OutcomeDirectory) -> list[Method]:
+    """Every method on the core set; the router knows subjects and uses cards."""
+    own, *controls = router_methods(routed, TaskAccuracy(), note="", seed=0, shuffles=3)
+    fitted = fit_baselines(
+        routed, embed, items=directory.instructions, outputs={}, pairs=2_000, trees=20, seed=0
     )
-    return Contest(arena=arena, methods=(own, *fitted, *controls))
+    return [own, *fitted, *controls]

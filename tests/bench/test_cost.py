@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.bench.cost import CURVES, ONE_CANDIDATE, STATIC_MIX, cost_tables
-from modelsat.bench.cost_metrics import Point, aiq, cheapest_at, gap_recovered, hull
+from modelsat.bench.evaluation_set import EvaluationSet
+from modelsat.bench.methods import Method
+from modelsat.bench.metrics import Point, aiq, cheapest_at, gap_recovered, hull
 from modelsat.bench.prices import PriceTable
-from modelsat.bench.zoos import Contest
+from modelsat.bench.sections.cost import CURVES, ONE_CANDIDATE, STATIC_MIX, cost_tables
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
 from tests.bench.world import PRICES
@@ -73,13 +74,15 @@ def test_there_is_no_gap_to_recover_where_the_weak_one_is_as_good() -> None:
     assert np.isnan([found.apgr, found.cpt50, found.cpt80]).all()
 
 
-def test_curves_run_from_the_cheapest_candidate_and_none_is_cheaper(contest: Contest) -> None:
-    curves, sums = cost_tables(contest, PRICES)
+def test_curves_run_from_the_cheapest_candidate_and_none_is_cheaper(
+    routed: EvaluationSet, methods: list[Method]
+) -> None:
+    curves, sums = cost_tables(routed, methods, PRICES)
     rows = curves.records()
     for zoo in ("four", "two"):
         alone = [row for row in rows if (row["zoo"], row["method"]) == (zoo, ONE_CANDIDATE)]
         costs = [row["cost"] for row in alone]
-        assert len(alone) == len(contest.arena.held_out.zoos[zoo])
+        assert len(alone) == len(routed.zoos[zoo])
         for method in (*CURVES, STATIC_MIX):
             curve = [row for row in rows if (row["zoo"], row["method"]) == (zoo, method)]
             assert all(min(costs) <= row["cost"] <= max(costs) for row in curve)  # type: ignore[type-var, operator]
@@ -93,11 +96,13 @@ def test_curves_run_from_the_cheapest_candidate_and_none_is_cheaper(contest: Con
     assert mix["apgr"] is None or mix["apgr"] == pytest.approx(0.5)
 
 
-def test_a_zoo_with_an_unpriced_candidate_is_left_out_and_named(contest: Contest) -> None:
+def test_a_zoo_with_an_unpriced_candidate_is_left_out_and_named(
+    routed: EvaluationSet, methods: list[Method]
+) -> None:
     prices = PriceTable(date="2024-01-01", currency="EUR", prices={"a": (1.0, 1.0), "c": (2.0, 2.0)})
-    curves, sums = cost_tables(contest, prices)
+    curves, sums = cost_tables(routed, methods, prices)
     assert {row["zoo"] for row in curves.records()} <= {"two"}
-    assert "Left out for want of prices: four." in sums.note
+    assert "Left out because of missing prices: four." in sums.note
     assert "EUR" in curves.note
 
 

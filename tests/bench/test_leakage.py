@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat.bench.arena import Arena
-from modelsat.bench.leakage import check_leakage
+from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.results import Table
+from modelsat.bench.sections.leakage import check_leakage
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.errors import DataError
 from modelsat.records.splits import split_of
@@ -17,7 +17,7 @@ from tests.bench.world import SPLITS
 
 
 @pytest.fixture
-def check(directory: OutcomeDirectory, exam: AptitudeTest, arena: Arena) -> Any:
+def check(directory: OutcomeDirectory, exam: AptitudeTest, routed: EvaluationSet) -> Any:
     def run(**changed: Any) -> Table:
         settings: dict[str, Any] = {
             "instructions": directory.instructions,
@@ -26,7 +26,7 @@ def check(directory: OutcomeDirectory, exam: AptitudeTest, arena: Arena) -> Any:
             "tuned_on": {"candidates": ["c", "d"], "datasets": ["tiny"]},
             "development": False,
         }
-        return check_leakage([changed.pop("arena", arena)], **{**settings, **changed})
+        return check_leakage([changed.pop("routed", routed)], **{**settings, **changed})
 
     return run
 
@@ -48,31 +48,31 @@ def test_a_router_tuned_on_an_out_of_domain_dataset_is_found(check: Any) -> None
         check(tuned_on={"datasets": ["abroad"]})
 
 
-def test_a_routed_question_that_rivals_learn_from_is_found(check: Any, arena: Arena) -> None:
+def test_a_routed_question_that_baselines_learn_from_is_found(check: Any, routed: EvaluationSet) -> None:
     # Same stem, another id: what counts is the question.
-    twin = replace(arena.held_out.table.instructions[0], id="twin")
-    learning = replace(arena.learning, instructions=(twin, *arena.learning.instructions[1:]))
-    with pytest.raises(DataError, match=r"among those that rivals learn from: 1 of .*'twin'"):
-        check(arena=replace(arena, learning=learning))
+    twin = replace(routed.table.instructions[0], id="twin")
+    learning = replace(routed.learning, instructions=(twin, *routed.learning.instructions[1:]))
+    with pytest.raises(DataError, match=r"among those that baselines learn from: 1 of .*'twin'"):
+        check(routed=replace(routed, learning=learning))
 
 
-def test_an_exam_question_that_is_routed_is_found(check: Any, arena: Arena, exam: AptitudeTest) -> None:
-    routed = arena.held_out.table.instructions[0]
+def test_an_exam_question_that_is_routed_is_found(
+    check: Any, routed: EvaluationSet, exam: AptitudeTest
+) -> None:
+    asked = routed.table.instructions[0]
     leaky = replace(
-        exam, tasks=(*exam.tasks, ExamTask(name="leak", keywords=("leak",), items=(ExamItem.of(routed),)))
+        exam, tasks=(*exam.tasks, ExamTask(name="leak", keywords=("leak",), items=(ExamItem.of(asked),)))
     )
-    with pytest.raises(DataError, match=f"routed questions among the exam's: 1 of .*{routed.id}"):
-        check(arena=replace(arena, exam=leaky))
+    with pytest.raises(DataError, match=f"routed questions among the exam's: 1 of .*{asked.id}"):
+        check(routed=replace(routed, exam=leaky))
     with pytest.raises(DataError, match="exam questions outside the tuning split: 1 of 81"):
         check(exam=leaky)
 
 
-def test_a_routed_question_of_another_split_is_found(check: Any, arena: Arena) -> None:
-    table = arena.held_out.table
-    rows = np.flatnonzero([split_of(row.text) == "test" for row in table.instructions])
-    held_out = replace(arena.held_out, table=table.select(rows))
+def test_a_routed_question_of_another_split_is_found(check: Any, routed: EvaluationSet) -> None:
+    rows = np.flatnonzero([split_of(row.text) == "test" for row in routed.table.instructions])
     with pytest.raises(DataError, match="routed questions outside the validation split"):
-        check(arena=replace(arena, held_out=held_out), development=True)
+        check(routed=replace(routed, table=routed.table.select(rows)), development=True)
 
 
 def test_a_candidate_of_the_final_test_in_development_is_found(check: Any) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat.bench.arena import Arena
-from modelsat.bench.learning_curve import average, expected_of_best, learning_curve, shorten
+from modelsat.bench.evaluation_set import EvaluationSet
+from modelsat.bench.sections.learning_curve import average, expected_of_best, learning_curve, shorten
 from modelsat.errors import DataError
 from modelsat.types import CapabilityProfile
 from tests.bench.world import SUBJECTS, TaskAccuracy
@@ -57,8 +57,8 @@ def test_among_equals_the_choice_is_blind() -> None:
     np.testing.assert_allclose(expected_of_best(logits, truth), [0.5, 1.0])
 
 
-def test_more_exam_is_worth_more(arena: Arena) -> None:
-    rows = learning_curve(arena, TaskAccuracy(), draws=3, seed=0).records()
+def test_more_exam_is_worth_more(routed: EvaluationSet) -> None:
+    rows = learning_curve(routed, TaskAccuracy(), draws=3, seed=0).records()
     assert [row["exam"] for row in rows[:5]] == ["4x20", "50x5", "20x5", "10x5", "none"]
     for group in ("seen", "unseen"):
         of_group = {row["exam"]: row for row in rows if row["candidates"] == group}

@@ -29,7 +29,7 @@ def test_a_gain_is_the_routers_own(result: BenchmarkResult) -> None:
     gain = cell(result, "gain", "Model-SAT", "smaller_scale")
     requirement = Requirement.parse(" gain.smaller_scale > 0 ")
     assert requirement.value(result) == gain
-    assert requirement.holds(result) is (gain > 0)
+    assert failures([requirement], result) == ([] if gain > 0 else [f"{requirement.text}: it is {gain:.4f}"])
 
 
 def test_a_lead_is_the_least_over_all_rivals_unless_one_is_named(result: BenchmarkResult) -> None:

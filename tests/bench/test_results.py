@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.bench.results import BenchmarkResult, Table
+from modelsat.bench.sections.coverage import TABLE as COVERAGE
+from modelsat.bench.sections.leakage import TABLE as LEAKAGE
 from modelsat.errors import DataError
 
 CELL = st.one_of(
@@ -30,7 +34,7 @@ def result(*tables: Table) -> BenchmarkResult:
 
 @given(rows=st.lists(st.tuples(*[CELL] * 4), max_size=5), title=st.text(), note=st.text())
 def test_a_result_survives_its_file_exactly(rows: list[tuple[object, ...]], title: str, note: str) -> None:
-    written = result(Table.of("coverage", title, note, rows))
+    written = result(replace(COVERAGE.table(rows, note), title=title))
     read = BenchmarkResult.from_json(written.to_json())
     assert read == written
     cells = [type(cell) for table in read.tables for row in table.rows for cell in row]
@@ -38,7 +42,7 @@ def test_a_result_survives_its_file_exactly(rows: list[tuple[object, ...]], titl
 
 
 def test_what_is_not_defined_is_empty_and_numpy_numbers_are_plain() -> None:
-    table = Table.of("coverage", "", "", [("all", np.int64(2), "a", np.float32("nan")), ("all", 3, "b", 0.5)])
+    table = COVERAGE.table([("all", np.int64(2), "a", np.float32("nan")), ("all", 3, "b", 0.5)], "")
     assert table.records() == [
         {"group": "all", "size": 2, "added": "a", "covered": None},
         {"group": "all", "size": 3, "added": "b", "covered": 0.5},
@@ -48,12 +52,12 @@ def test_what_is_not_defined_is_empty_and_numpy_numbers_are_plain() -> None:
 
 def test_a_row_of_another_width_is_refused() -> None:
     with pytest.raises(DataError, match=r"table leakage: row 1 has 2 cells; expected 3 \(check, compared"):
-        Table.of("leakage", "", "", [("stems", 3)])
+        LEAKAGE.table([("stems", 3)], "")
 
 
 def test_infinity_is_refused() -> None:
     with pytest.raises(DataError, match="covered is inf"):
-        Table.of("coverage", "", "", [("all", 1, "a", float("inf"))])
+        COVERAGE.table([("all", 1, "a", float("inf"))], "")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_a_file_of_another_form_is_refused_by_name(text: str, fault: str) -> Non
 
 
 def test_a_table_is_found_by_name_and_absent_where_it_was_not_run() -> None:
-    table = Table.of("leakage", "Leakage", "", [("stems", 3, 0)])
+    table = LEAKAGE.table([("stems", 3, 0)], "")
     found = result(table)
     assert found.table("leakage") == table
     assert found.table("zoos") is None

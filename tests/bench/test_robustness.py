@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.bench.arena import Arena
-from modelsat.bench.gadgets import KNOWN, Search, gadgets_table, with_gadget
-from modelsat.bench.perturbations import PERTURBATIONS, with_typos
+from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.prices import PriceTable
-from modelsat.bench.robustness import robustness_table
+from modelsat.bench.sections.gadgets import KNOWN, Search, gadgets_table, with_gadget
+from modelsat.bench.sections.robustness import PERTURBATIONS, robustness_table, with_typos
 from modelsat.routing.scorer import from_probabilities
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
 from tests.bench.world import PRICES, TaskAccuracy
@@ -64,24 +63,21 @@ def test_every_perturbation_changes_a_request(name: str) -> None:
     assert PERTURBATIONS[name](text, np.random.default_rng(0)) != text
 
 
-def test_who_does_not_look_at_the_wording_loses_nothing(arena: Arena) -> None:
-    own = TaskAccuracy().score(arena.held_out.table.instructions, arena.held_out.profiles)
-    rows = robustness_table(arena, TaskAccuracy(), own, limit=50, seed=0).records()
+def test_who_does_not_look_at_the_wording_loses_nothing(routed: EvaluationSet) -> None:
+    rows = robustness_table(routed, TaskAccuracy(), limit=50, seed=0).records()
     assert {row["perturbation"] for row in rows} == set(PERTURBATIONS)
     assert {row["zoo"] for row in rows} == {"four", "two", "mean"}
     assert all(row["accuracy_change"] == 0 and row["changed_share"] == 0 for row in rows)
 
 
-def test_who_needs_options_loses_without_them(arena: Arena) -> None:
-    own = SeesShape().score(arena.held_out.table.instructions, arena.held_out.profiles)
-    rows = robustness_table(arena, SeesShape(), own, limit=100, seed=0).records()
+def test_who_needs_options_loses_without_them(routed: EvaluationSet) -> None:
+    rows = robustness_table(routed, SeesShape(), limit=100, seed=0).records()
     hurt = {row["perturbation"] for row in rows if row["zoo"] == "four" and row["high"] < 0}  # type: ignore[operator]
     assert hurt == {"options removed"}
 
 
-def test_a_gadget_is_found_where_there_is_one_and_measured_on_other_questions(arena: Arena) -> None:
-    own = Gullible().score(arena.held_out.table.instructions, arena.held_out.profiles)
-    table = gadgets_table(arena, Gullible(), own, PRICES, search=SEARCH, seed=0)
+def test_a_gadget_is_found_where_there_is_one_and_measured_on_other_questions(routed: EvaluationSet) -> None:
+    table = gadgets_table(routed, Gullible(), PRICES, search=SEARCH, seed=0)
     assert table is not None
     found = [row for row in table.records() if row["gadget"] not in KNOWN]
     assert {row["zoo"] for row in found} == {"four", "two"}
@@ -90,10 +86,9 @@ def test_a_gadget_is_found_where_there_is_one_and_measured_on_other_questions(ar
     assert all(row["rate_without"] < 1 for row in found)  # type: ignore[operator]
 
 
-def test_without_prices_no_one_is_dearest(arena: Arena) -> None:
-    own = TaskAccuracy().score(arena.held_out.table.instructions, arena.held_out.profiles)
+def test_without_prices_no_one_is_dearest(routed: EvaluationSet) -> None:
     prices = PriceTable(date="2024-01-01", currency="USD", prices={})
-    assert gadgets_table(arena, TaskAccuracy(), own, prices, search=SEARCH, seed=0) is None
+    assert gadgets_table(routed, TaskAccuracy(), prices, search=SEARCH, seed=0) is None
 
 
 def test_a_gadget_stands_in_front() -> None:

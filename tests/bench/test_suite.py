@@ -1,27 +1,27 @@
 """The whole benchmark on the small world: resumable, reproducible, and stopped by a leak."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from modelsat.bench.baselines import Effort as RivalEffort
-from modelsat.bench.contests import Contests
-from modelsat.bench.effort import EFFORTS
-from modelsat.bench.gadgets import Search
-from modelsat.bench.results import COLUMNS, BenchmarkResult, Cell, Table
-from modelsat.bench.scoring import CachedScorer
-from modelsat.bench.setup import Setup
-from modelsat.bench.suite import SECTIONS, run_suite
+from modelsat.bench import sections
+from modelsat.bench.cache import CachedScorer
+from modelsat.bench.reporting.report import findings, summarise, write_report
+from modelsat.bench.results import BenchmarkResult, Cell, Table
+from modelsat.bench.run import EFFORTS, BenchmarkRun
+from modelsat.bench.sections import all_sections, gadgets, learning_curve, robustness, table_specs
+from modelsat.bench.sections.gadgets import Search
+from modelsat.bench.suite import run_suite
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.grading import exam_table, grade
 from modelsat.errors import DataError
 from modelsat.records.store import OutcomeDirectory
 from modelsat.types import CapabilityProfile
-from tests.bench.world import ABROAD, TaskAccuracy, make_directory, make_exam, make_setup
+from tests.bench.world import ABROAD, TaskAccuracy, make_directory, make_exam, make_run
 
 # Tables of this run as 0.3.0 computed them. `python -m tests.bench.test_suite` writes them anew.
 GOLDEN_FILE = Path(__file__).parent / "golden.json"
@@ -36,29 +36,20 @@ EXACT: tuple[str, ...] = (
     "oracle",
 )
 EXACT += ("Model-SAT, twin", "shuffled cards", "level-preserving shuffle", "static mix", "one candidate")
-SMALL = replace(
-    EFFORTS["full"],
-    streams=(ABROAD, "not there"),
-    rivals=RivalEffort(pairs=500, trees=5),
-    shuffles=2,
-    exam_draws=1,
-    perturbed=20,
-    gadgets=Search(proposals=2, texts=2, measured=10),
-)
+SMALL = replace(EFFORTS["full"], streams=(ABROAD, "not there"), pairs=500, trees=5, shuffles=2)
+# Tuning variants and timing layouts need real weights; they have tests of their own.
+LIGHT = tuple(section.name for section in all_sections() if section.name not in ("ablation", "overhead"))
 
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """A small effort; how well anything is learnt is not what is tested here."""
+    """A small effort; how well anything is learned is not tested here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EFFORTS, "full", SMALL)
-        # Tuning variants needs real weights; it has tests of its own.
-        patch.setattr(
-            "modelsat.bench.suite.SECTIONS",
-            tuple(section for section in SECTIONS if section.name != "ablation"),
-        )
+        patch.setitem(learning_curve.DRAWS, "full", 1)
+        patch.setitem(robustness.SAMPLE, "full", 20)
+        patch.setitem(gadgets.SEARCHES, "full", Search(proposals=2, texts=2, measured=10))
         patch.setattr("modelsat.bench.baselines.learners._STEPS", 50)
-        patch.setattr("modelsat.bench.embedding_router._STEPS", 60)
+        patch.setattr("modelsat.tuning.embedding_router._STEPS", 60)
         patch.setattr("modelsat.bench.baselines.DECAYS", (2e-4,))
         yield
 
@@ -69,33 +60,35 @@ def small_effort() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def setup(wide_directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> Setup:
-    return make_setup(
-        wide_directory, exam, cards, others={"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
-    )
+MakeRun = Callable[..., BenchmarkRun]
 
 
-def run(setup: Setup, folder: Path | None = None, only: tuple[str, ...] = ()) -> BenchmarkResult:
-    return run_suite(setup, suite="full", split="test", seed=0, command="test", folder=folder, only=only)
+def maker(directory: OutcomeDirectory, exam: AptitudeTest, cards: Sequence[CapabilityProfile]) -> MakeRun:
+    twin = {"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
+    settings = {"suite": "full", "split": "test", "effort": SMALL, "others": twin}
+    return lambda **changed: make_run(directory, exam, cards, **{**settings, **changed})
 
 
 @pytest.fixture(scope="module")
-def result(setup: Setup) -> BenchmarkResult:
-    return run(setup)
+def make(wide_directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]) -> MakeRun:
+    return maker(wide_directory, exam, cards)
+
+
+@pytest.fixture(scope="module")
+def result(make: MakeRun) -> BenchmarkResult:
+    return run_suite(make(), only=LIGHT, command="test")
 
 
 def test_every_table_is_there_but_those_of_the_network(result: BenchmarkResult) -> None:
-    assert {table.name for table in result.tables} == set(COLUMNS) - {"overhead", "ablation"}
+    assert {table.name for table in result.tables} == set(table_specs()) - {"overhead", "ablation"}
     assert result.tables[0].name == "leakage"
     assert all(table.rows for table in result.tables)
 
 
 def test_other_protocols_and_checkpoints_have_their_rows(result: BenchmarkResult) -> None:
-    zoos = result.table("zoos")
-    assert zoos is not None
-    assert {row["part"] for row in zoos.records()} == {"test", "ood_subjects", "pooled", "ood_datasets"}
-    assert "Model-SAT, twin" in {row["method"] for row in zoos.records()}
+    zoos = result.records("zoos")
+    assert {row["part"] for row in zoos} == {"test", "ood_subjects", "pooled", "ood_datasets"}
+    assert "Model-SAT, twin" in {row["method"] for row in zoos}
     assert {"Model-SAT", "kNN", "oracle", "shuffled cards"} <= set(result.method_notes)
 
 
@@ -131,69 +124,108 @@ def test_a_result_survives_its_file(result: BenchmarkResult) -> None:
     assert BenchmarkResult.from_json(result.to_json()) == result
 
 
-def test_the_same_seed_gives_the_same_numbers(setup: Setup, result: BenchmarkResult) -> None:
-    again = run(setup)
+def test_the_same_seed_gives_the_same_numbers(make: MakeRun, result: BenchmarkResult) -> None:
+    again = run_suite(make(), only=LIGHT, command="test")
     assert again.tables == result.tables
     assert again.method_notes == result.method_notes
 
 
 def test_finished_sections_are_not_computed_again(
-    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = run(setup, tmp_path, only=("coverage",))
+    first = run_suite(make(folder=tmp_path), only=("coverage",))
     assert [table.name for table in first.tables] == ["leakage", "coverage"]
     computed: list[str] = []
 
-    def noting(name: str) -> Callable[[Contests], list[Table]]:
-        def compute(contests: Contests) -> list[Table]:
+    def noting(name: str) -> Callable[[BenchmarkRun], list[Table]]:
+        def compute(run: BenchmarkRun) -> list[Table]:
             computed.append(name)
             return []
 
         return compute
 
-    noted = [replace(section, compute=noting(section.name)) for section in SECTIONS]
-    monkeypatch.setattr("modelsat.bench.suite.SECTIONS", tuple(noted))
-    whole = run(setup, tmp_path)
-    assert computed == [section.name for section in SECTIONS if section.name not in ("leakage", "coverage")]
+    noted = tuple(replace(section, compute=noting(section.name)) for section in all_sections())
+    monkeypatch.setattr("modelsat.bench.suite.all_sections", lambda: noted)
+    whole = run_suite(make(folder=tmp_path))
+    assert set(computed) == {section.name for section in noted} - {"leakage", "coverage"}
     assert whole.tables == first.tables
 
 
-def test_progress_rises_to_the_end(setup: Setup) -> None:
-    told: list[tuple[str, int]] = []
+def test_progress_names_sections_and_counts_them(make: MakeRun) -> None:
+    steps: list[tuple[str, int, int]] = []
     run_suite(
-        setup,
-        suite="full",
-        split="development",
-        seed=0,
-        command="test",
-        folder=None,
+        make(split="development"),
         only=("stream",),
-        progress=lambda step, done, total: told.append((step, done)),
+        progress=lambda step, done, total: steps.append((step, done, total)),
     )
-    percents = [percent for _, percent in told]
-    assert percents == sorted(percents)
-    assert told[-1] == ("benchmark", 100)
-    assert any("tuning up to" in step for step, _ in told)
+    assert [(done, total) for step, done, total in steps if step == "sections"] == [(0, 2), (1, 2), (2, 2)]
+    assert any(step.startswith("Models that arrive: ") for step, _, _ in steps)
 
 
-def test_a_leak_stops_everything(setup: Setup) -> None:
-    leaky = replace(setup, tuned_on={"candidates": ["a"]})
+def test_a_leak_stops_everything(make: MakeRun) -> None:
     with pytest.raises(DataError, match="leakage: held-out candidates"):
-        run(leaky, only=("coverage",))
+        run_suite(make(tuned_on={"candidates": ["a"]}), only=("coverage",))
 
 
-def test_a_section_that_does_not_exist_is_named(setup: Setup) -> None:
-    with pytest.raises(DataError, match="no section 'beauty'; the benchmark has leakage, zoos"):
-        run(setup, only=("beauty",))
+def test_a_section_that_does_not_exist_is_named(make: MakeRun) -> None:
+    with pytest.raises(DataError, match="no section 'beauty'; the benchmark has zoos, choices"):
+        run_suite(make(), only=("beauty",))
+
+
+TOY = """
+from modelsat.bench.reporting.numbers import count
+from modelsat.bench.reporting.plots import draw
+from modelsat.bench.reporting.words import Finding
+from modelsat.bench.section import Column, Section, TableSpec
+
+TABLE = TableSpec(name="toy", title="Letters", columns=(Column("zoo"), Column("letters", count)))
+
+
+def compute(run):
+    yield TABLE.table([(zoo, len("".join(names))) for zoo, names in run.core.zoos.items()], "A toy.")
+
+
+def findings(result):
+    yield from (Finding("fact", f"{row['zoo']} has {row['letters']} letters.") for row in result.records("toy"))
+
+
+def plots(result):
+    bars = [row["letters"] for row in result.records("toy")]
+    if bars:
+        yield draw(lambda axes: axes.plot(bars), title="Letters", caption="", height=2, name="toy", table="toy")
+
+
+SECTION = Section(name="toy", order=15, heading="A toy", reading="Read it.", tables=(TABLE,), compute=compute,
+                  findings=findings, plots=plots)
+"""
+
+
+def test_adding_a_section_is_adding_one_file(
+    make: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "toy.py").write_text(TOY, encoding="utf-8")
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
+    all_sections.cache_clear()
+    try:
+        result = run_suite(make(), only=("toy",))
+        page = write_report(result, tmp_path / "report").read_text("utf-8")
+        assert result.records("toy") == [{"zoo": "four", "letters": 4}, {"zoo": "two", "letters": 2}]
+        assert findings(result)["Worth knowing"][0] == "four has 4 letters."
+        assert '<section id="toy">' in page
+        assert (tmp_path / "report" / "plots" / "toy.svg").exists()
+        assert "| four | 4 |" in (tmp_path / "report" / "tables" / "toy.md").read_text("utf-8")
+        assert summarise(result).table("toy") == result.table("toy")
+    finally:
+        all_sections.cache_clear()
 
 
 def write_golden() -> None:
     directory = make_directory(abroad=True)
     exam = make_exam(directory)
     cards = grade(exam_table(directory.instructions, directory.outcomes, exam), exam)
-    twin = {"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
     with quick():
-        result = run(make_setup(directory, exam, cards, others=twin))
+        result = run_suite(maker(directory, exam, cards)(), only=LIGHT)
     tables = []
     for table in result.tables:
         rows = [[round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in table.rows]

@@ -3,30 +3,30 @@
 import numpy as np
 import pytest
 
-from modelsat.bench.arena import Arena
-from modelsat.bench.baselines import Effort, rivals
-from modelsat.bench.contenders import model_sat
-from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM
+from modelsat.bench.baselines import fit_baselines
+from modelsat.bench.evaluation_set import EvaluationSet
+from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM, Method, router_methods
 from modelsat.bench.results import MEAN_ZOO, Table
-from modelsat.bench.zoos import Contest, choices_table, ranking_table, reliability_table, zoo_table
+from modelsat.bench.sections import choices
+from modelsat.bench.sections.probability import ranking_table, reliability_table
+from modelsat.bench.sections.zoos import zoo_table
+from modelsat.capability.aptitude import AptitudeTest
 from modelsat.records.store import OutcomeDirectory
-from tests.bench.world import TaskAccuracy, embed
+from modelsat.types import CapabilityProfile
+from tests.bench.world import TaskAccuracy, embed, make_run
 
 Rows = dict[tuple[str, str, str], dict[str, float]]
 
 
 @pytest.fixture(scope="module")
-def table(contest: Contest, abroad: Arena, wide_directory: OutcomeDirectory) -> Table:
-    own = model_sat(abroad, TaskAccuracy(), note="", seed=0)
-    fitted = rivals(
-        abroad,
-        embed,
-        items=wide_directory.instructions,
-        outputs={},
-        effort=Effort(pairs=500, trees=5),
-        seed=0,
+def table(
+    routed: EvaluationSet, methods: list[Method], abroad: EvaluationSet, wide_directory: OutcomeDirectory
+) -> Table:
+    own = router_methods(abroad, TaskAccuracy(), note="", seed=0)
+    fitted = fit_baselines(
+        abroad, embed, items=wide_directory.instructions, outputs={}, pairs=500, trees=5, seed=0
     )
-    return zoo_table([contest, Contest(arena=abroad, methods=(*own, *fitted))], seed=0)
+    return zoo_table([(routed, methods), (abroad, [*own, *fitted])], seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def rows(table: Table) -> Rows:
     return {(row["method"], row["zoo"], row["part"]): row for row in table.records()}  # type: ignore[misc]
 
 
-def test_every_method_is_in_every_zoo_and_part(table: Table, contest: Contest) -> None:
+def test_every_method_is_in_every_zoo_and_part(table: Table, methods: list[Method]) -> None:
     records = table.records()
     core = [row for row in records if row["part"] != "ood_datasets"]
-    assert len(core) == len(contest.methods) * 3 * 3  # two zoos and their mean; three parts
+    assert len(core) == len(methods) * 3 * 3  # two zoos and their mean; three parts
     assert {row["zoo"] for row in records if row["part"] == "ood_datasets"} == {"abroad"}
-    names = [method.name for method in contest.methods]
+    names = [method.name for method in methods]
     assert names[0] == MODEL_SAT
     assert len(set(names)) == len(names)
     for needed in ("best single", "best single per category", "kNN", "k-means", "MLP + card", RANDOM, ORACLE):
@@ -96,51 +96,67 @@ def test_who_serves_unseen_candidates_is_said(rows: Rows) -> None:
     assert not {"kNN", "MLP", "matrix factorisation", "best single", ORACLE} & serving
 
 
-def test_ranking_holds_seen_and_unseen_apart(contest: Contest) -> None:
-    table = ranking_table([contest]).records()
+def test_ranking_holds_seen_and_unseen_apart(routed: EvaluationSet, methods: list[Method]) -> None:
+    table = ranking_table([(routed, methods)]).records()
     assert {row["candidates"] for row in table} == {"seen", "unseen"}
     assert not {row["method"] for row in table} & {RANDOM, ORACLE}
     own = next(row for row in table if row["method"] == MODEL_SAT and row["candidates"] == "unseen")
     assert own["auc"] > 0.7  # type: ignore[operator]
 
 
-def test_reliability_bins_hold_every_pair_once(contest: Contest) -> None:
-    rows = reliability_table(contest).records()
-    for group, members in contest.arena.held_out.groups.items():
+def test_reliability_bins_hold_every_pair_once(routed: EvaluationSet, methods: list[Method]) -> None:
+    rows = reliability_table(routed, methods[0]).records()
+    for group, members in routed.groups.items():
         inside = [row for row in rows if row["candidates"] == group]
-        assert sum(row["count"] for row in inside) == len(contest.arena.widest) * len(members)  # type: ignore[misc]
+        assert sum(row["count"] for row in inside) == len(routed.widest) * len(members)  # type: ignore[misc]
         assert all(row["bin_low"] <= row["predicted"] <= row["bin_high"] for row in inside)  # type: ignore[operator]
 
 
-def test_shares_of_a_subject_sum_to_one(contest: Contest) -> None:
-    rows = choices_table(contest).records()
+def test_shares_of_a_subject_sum_to_one(
+    directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]
+) -> None:
+    run = make_run(directory, exam, cards, suite="full", split="test", baselines=())
+    rows = next(choices.compute(run)).records()
     for zoo in ("four", "two"):
         for subject in ("law", "maths", "code", "history"):
             inside = [row for row in rows if (row["zoo"], row["subject"]) == (zoo, subject)]
             assert sum(row["share"] for row in inside) == pytest.approx(1)  # type: ignore[misc]
 
 
-def test_the_same_seed_gives_the_same_table(contest: Contest) -> None:
-    assert zoo_table([contest], seed=1) == zoo_table([contest], seed=1)
-    assert zoo_table([contest], seed=1) != zoo_table([contest], seed=2)
+def test_the_same_seed_gives_the_same_table(routed: EvaluationSet, methods: list[Method]) -> None:
+    first, again, other = (zoo_table([(routed, methods)], seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
 
 
-def test_re_ranking_has_a_row_only_where_every_output_is_there(
-    arena: Arena, directory: OutcomeDirectory, monkeypatch: pytest.MonkeyPatch
+def test_without_the_router_there_are_gains_and_no_leads(
+    routed: EvaluationSet, methods: list[Method]
 ) -> None:
-    monkeypatch.setattr("modelsat.bench.baselines.learners._STEPS", 10)
-    monkeypatch.setattr("modelsat.bench.baselines.DECAYS", (2e-4,))
+    rows = zoo_table([(routed, methods[1:])], seed=0).records()
+    assert all(row["lead"] is None for row in rows)
+    assert any(row["gain"] for row in rows)
+
+
+def test_re_ranking_has_a_row_only_if_every_output_is_there(
+    routed: EvaluationSet, directory: OutcomeDirectory
+) -> None:
     outputs = {
-        (row.id, card.candidate): row.text
-        for row in arena.held_out.table.instructions
-        for card in arena.held_out.profiles
+        (row.id, card.candidate): row.text for row in routed.table.instructions for card in routed.profiles
     }
 
     def names(known: dict[tuple[str, str], str]) -> list[str]:
-        effort = Effort(pairs=100, trees=2)
-        fitted = rivals(arena, embed, items=directory.instructions, outputs=known, effort=effort, seed=0)
+        fitted = fit_baselines(
+            routed,
+            embed,
+            items=directory.instructions,
+            outputs=known,
+            pairs=100,
+            trees=2,
+            seed=0,
+            only=("re-ranking", "level only"),
+        )
         return [method.name for method in fitted]
 
-    assert "re-ranking" in names(outputs)
+    assert names(outputs) == [RANDOM, "level only", "re-ranking", ORACLE]
     outputs.popitem()
     assert "re-ranking" not in names(outputs)

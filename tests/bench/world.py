@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from modelsat.bench.cache import CachedEmbed, RowCache
+from modelsat.bench.cache import CachedEmbed, CachedScorer, RowCache
 from modelsat.bench.prices import PriceTable
-from modelsat.bench.scoring import CachedScorer
-from modelsat.bench.setup import ItemsKnown, Setup
+from modelsat.bench.run import BenchmarkRun
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.records.models import ModelFacts
 from modelsat.records.outcomes import Outcomes
@@ -138,15 +139,17 @@ def make_exam(directory: OutcomeDirectory) -> AptitudeTest:
     )
 
 
-def make_setup(
+def make_run(
     directory: OutcomeDirectory,
     exam: AptitudeTest,
     cards: Sequence[CapabilityProfile],
     *,
     others: Mapping[str, CachedScorer] | None = None,
-) -> Setup:
+    tuned_on: Mapping[str, Any] = MappingProxyType({"candidates": ["c", "d"]}),
+    **settings: Any,
+) -> BenchmarkRun:
     """A benchmark of the small world, routed by `TaskAccuracy`."""
-    return Setup(
+    return BenchmarkRun(
         directory=directory,
         splits=SPLITS,
         exam=exam,
@@ -157,8 +160,9 @@ def make_setup(
         scorer=CachedScorer(TaskAccuracy(), folder=None, identity="x"),
         others=others or {},
         config=NetworkConfig(),
-        tuned_on={"candidates": ["c", "d"]},
-        embed=ItemsKnown(CachedEmbed(lambda: embed, RowCache(None)), {}),
+        tuned_on=tuned_on,
+        embed=CachedEmbed(lambda: embed, RowCache(None)),
         data_hash="data",
         checkpoint_hash="checkpoint",
+        **settings,
     )

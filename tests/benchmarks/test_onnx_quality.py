@@ -6,7 +6,8 @@ import pytest
 from benchmarks import onnx_quality
 from benchmarks.onnx_quality import measure_quality
 from benchmarks.texts import text_of
-from modelsat.bench.heldout import HeldOut
+from modelsat.bench.evaluation_set import EvaluationSet
+from modelsat.capability.aptitude import AptitudeTest
 from modelsat.onnx.sizes import Precision
 from modelsat.records.table import OutcomeTable
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
@@ -36,7 +37,7 @@ class Rounding:
 
 
 @pytest.fixture
-def held_out() -> HeldOut:
+def routed() -> EvaluationSet:
     names = ("a", "b", "c")
     table = OutcomeTable(
         instructions=tuple(Instruction(id=str(at), text=f"question {at}") for at in range(COUNT)),
@@ -44,30 +45,34 @@ def held_out() -> HeldOut:
         scores=(np.random.default_rng(1).random((COUNT, 3)) < 0.5).astype(np.float32),
         output_tokens=np.full(3, np.nan, dtype=np.float32),
     )
-    return HeldOut(
+    none = table.select(np.zeros(COUNT, dtype=np.bool_))
+    return EvaluationSet(
+        name="made up",
         table=table,
         profiles=tuple(profile(name, {"t": 0.5}) for name in names),
+        exam=AptitudeTest.shipped(),
         parts={"validation": np.arange(COUNT)},
-        tuning=table.select(np.zeros(COUNT, dtype=np.bool_)),
-        validation=table.select(np.zeros(COUNT, dtype=np.bool_)),
         groups={"all": names},
         zoos={"all": names, "two": ("a", "b")},
+        seen=names,
+        tuning=none,
+        learning=none,
+        fitting=none,
+        choosing=none,
         group_by="category",
-        datasets=("d",),
-        notes=(),
     )
 
 
 @pytest.mark.parametrize("vnni", [True, False])
 def test_the_first_row_is_the_reference_and_the_others_differ_from_it(
-    held_out: HeldOut, monkeypatch: pytest.MonkeyPatch, vnni: bool
+    routed: EvaluationSet, monkeypatch: pytest.MonkeyPatch, vnni: bool
 ) -> None:
     def load(checkpoint: object, *, precision: Precision, tokens: int) -> Rounding:
-        return Rounding(held_out.table.scores, precision, tokens)
+        return Rounding(routed.table.scores, precision, tokens)
 
     monkeypatch.setattr(onnx_quality, "load_onnx_scorer", load)
     monkeypatch.setattr(onnx_quality, "has_vnni", lambda: vnni)
-    report = measure_quality(held_out, budgets=(16,))
+    report = measure_quality(routed, budgets=(16,))
     tuned = report.rows[0].tokens
     fast = "int8" if vnni else "fp32"
     expected = [("fp32", tuned), *([("int8", tuned)] if vnni else []), (fast, 16)]

@@ -20,8 +20,8 @@ def result_file(tmp_path: Path) -> Path:
 def test_it_says_what_won_and_shows_every_method(result_file: Path) -> None:
     shown = CliRunner().invoke(app, ["bench", "report", str(result_file)])
     assert shown.exit_code == 0, shown.output
-    assert "Where a rival wins" in shown.stdout
-    assert "In larger_mixed, kNN 200 wins by" in shown.stdout
+    assert "Where a baseline wins" in shown.stdout
+    assert "In larger_mixed, kNN 200 beats Model-SAT by" in shown.stdout
     assert "matrix factorisation" in shown.stdout
     assert "Not run:" in shown.stdout
 

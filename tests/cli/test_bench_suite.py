@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from modelsat.bench.effort import EFFORTS
+from modelsat.bench.run import EFFORTS
 from modelsat.cli.main import app
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--seed", "1"], "which suite?"),
+        (["--seed", "1"], "--suite is missing"),
         (["--suite", "huge"], "--suite is 'huge'; expected quick or full."),
         (["--suite", "quick"], "--outcomes is missing"),
         (["--suite", "quick", "--split", "train"], "--split is 'train'; expected development or test."),
         (["--suite", "quick", "--require", "gain"], "requirement 'gain': expected METRIC.ZOO>NUMBER"),
-        (["--suite", "quick", "--outcomes", "nowhere"], "nowhere/splits.json: no such file"),
-        (["--suite", "quick", "--outcomes", "nowhere", "--also", "x"], "--also is 'x'; expected NAME=FOLDER"),
+        (["--suite", "quick", "--outcomes", "nowhere"], "nowhere: "),
+        (["--suite", "quick", "--outcomes", "nowhere", "--also", "x"], "--also is 'x'; expected NAME=ROUTER"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(
@@ -60,7 +60,7 @@ def test_a_section_on_real_outcomes_is_reported_and_gates_a_release(
 def test_a_requirement_that_fails_exits_with_two(
     outcome_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = replace(EFFORTS["quick"], routed=20, learnt=60)
+    few = replace(EFFORTS["quick"], routed=20, learned=60)
     monkeypatch.setitem(EFFORTS, "quick", few)
     arguments = ["bench", "--suite", "quick", "--section", "zoos", "--outcomes", str(outcome_data), "--json"]
     result = CliRunner().invoke(

@@ -1,8 +1,8 @@
-"""Controls: the same router with the wrong cards. A router that reads cards must lose by them.
+"""Controls: the same router with the wrong cards. A router that uses cards must lose accuracy.
 
 - Shuffled cards: every candidate gets another's card, level and all.
-- Level-preserving shuffle: every candidate keeps its level, but what it is better and worse at comes from
-  another candidate of similar level. What is lost by it is what the tasks on the card were worth.
+- Level-preserving shuffle: every candidate keeps its level, but its strengths and weaknesses come from
+  another candidate of similar level. The loss is what the tasks on the card were worth.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from modelsat.bench import metrics
-from modelsat.bench.choosing import choose_in_zoos, gains_over_best_single, select
-from modelsat.bench.heldout import HeldOut
-from modelsat.bench.report import ControlReport
-from modelsat.statistics import PairedBootstrap
 from modelsat.types import CapabilityProfile, ScoreMatrix, TaskResult
 
-# Who swaps strengths with whom: groups of few, so that levels are alike; never of one.
+# Candidates that swap strengths: few, so that levels are alike; never one alone.
 GROUP = 4
 SHUFFLES = 8
 
@@ -42,10 +37,10 @@ def shuffle_levels_kept(
     """Permute strengths and weaknesses among candidates of similar level.
 
     Where both have single results, a candidate gets the donor's, and then random ones are flipped until it has
-    solved as many as before: a router that reads single items finds a whole exam that someone of this level
+    solved as many as before: for a router that uses single items it is a whole exam that someone of this level
     might have written. Where there are only accuracies, the candidate is as far above or below its own
-    level as the donor is above or below the donor's, within [0, 1]. What either of the two did not sit stays as
-    it was.
+    level as the donor is above or below the donor's, within [0, 1]. Tasks that either of the two did not
+    sit stay as they were.
 
     Args:
         profiles: At least one.
@@ -117,24 +112,13 @@ def _swapped_answers(
 def control_profiles(
     profiles: Sequence[CapabilityProfile], *, seed: int = 0, shuffles: int = SHUFFLES
 ) -> tuple[CapabilityProfile, ...]:
-    """Cards with levels kept and strengths swapped: all candidates, shuffle after shuffle.
-
-    They are to be scored in one go with the real ones, so that the controls cost no more passes of the
-    network.
-    """
+    """Cards with levels kept and strengths swapped: all candidates, shuffle after shuffle."""
     rng = np.random.default_rng(seed)
     return tuple(
         replace(card, candidate=f"{card.candidate} (shuffle {number + 1})")
         for number in range(shuffles)
         for card in shuffle_levels_kept(profiles, rng)
     )
-
-
-def split_candidates(scores: ScoreMatrix, count: int) -> tuple[ScoreMatrix, ScoreMatrix]:
-    """The first `count` candidates of a matrix, and the others."""
-    rows = np.arange(len(scores.instruction_ids))
-    columns = np.arange(len(scores.candidates))
-    return select(scores, rows, columns[:count]), select(scores, rows, columns[count:])
 
 
 def wrong_card_scores(
@@ -145,7 +129,7 @@ def wrong_card_scores(
     Args:
         scores: With the real cards.
         swapped: With the cards of `control_profiles`, in their order.
-        seed: Of whose card is whose.
+        seed: Of the assignment of cards.
     """
     count = len(scores.candidates)
     rng = np.random.default_rng(seed)
@@ -158,45 +142,6 @@ def wrong_card_scores(
             for start in range(0, shuffles * count, count)
         ),
     }
-
-
-def measure_controls(
-    scores: ScoreMatrix, swapped: ScoreMatrix, held_out: HeldOut, *, seed: int = 0
-) -> tuple[ControlReport, ...]:
-    """Measure what the router loses with the wrong cards, on the widest part.
-
-    Args:
-        scores: With the real cards.
-        swapped: With the cards of `control_profiles`, in their order.
-        held_out: What really happened.
-        seed: Of bootstrap and shuffles.
-    """
-    wrong = wrong_card_scores(scores, swapped, seed=seed)
-    part, rows = list(held_out.parts.items())[-1]
-    own = choose_in_zoos(scores, held_out, rows)
-    own_gain = gains_over_best_single(own, held_out, rows)
-    bootstrap = PairedBootstrap(len(own_gain), rng=np.random.default_rng(seed))
-    reports = []
-    for name, matrices in wrong.items():
-        gain = np.mean(
-            [
-                gains_over_best_single(choose_in_zoos(matrix, held_out, rows), held_out, rows)
-                for matrix in matrices
-            ],
-            axis=0,
-        )
-        truth = held_out.table.scores[rows]
-        reports.append(
-            ControlReport(
-                name=name,
-                part=part,
-                shuffles=len(matrices),
-                auc=float(np.mean([metrics.auc(truth, matrix.logits[rows]) for matrix in matrices])),
-                gain=bootstrap.interval(gain),
-                loss=bootstrap.interval(own_gain - gain),
-            )
-        )
-    return tuple(reports)
 
 
 def _columns(named: ScoreMatrix, source: ScoreMatrix, columns: NDArray[np.intp]) -> ScoreMatrix:

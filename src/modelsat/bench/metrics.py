@@ -1,53 +1,46 @@
-"""What is measured, by its published names; pure numpy.
+"""Metrics by their published names.
 
-Everywhere, `scores` is what candidates really achieved (the outcomes), `logits` and `probabilities` are what
-a router said, and both are [instruction, candidate]. NaN in `scores` means that there is no outcome; such a
-pair is left out.
+Everywhere, `scores` are outcomes (what candidates really achieved), `logits` and `probabilities` are a router's, and
+both are [instruction, candidate]. NaN in `scores` means that there is no outcome; such a pair is left out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from modelsat.statistics import DRAWS, Interval
+from sklearn.metrics import roc_auc_score
 
 Array = NDArray[np.floating]
 Index = NDArray[np.intp]
 ECE_BINS = 15
-# Draws are made in chunks, so that memory stays at some 30 MB whatever the number of draws.
-_CHUNK_CELLS = 1_000_000
 
 
 def auc(scores: Array, logits: Array) -> float:
     """AUC (area under the ROC curve) over all (instruction, candidate) pairs.
 
-    The probability that a solved pair ranks above a failed one.
-
-    Scores between 0 and 1 count by halves: a pair is solved from 0.5 on. Ties in logits count one half.
+    The probability that a solved pair ranks above a failed one. A pair is solved from a score of 0.5 on; ties in
+    logits count one half.
 
     Args:
         scores: Any shape.
         logits: The same shape.
 
     Returns:
-        From 0 to 1; NaN where all pairs are solved or all are failed.
+        From 0 to 1; NaN if all pairs are solved or all are failed.
     """
     known = ~np.isnan(scores)
-    solved, said = scores[known] >= 0.5, logits[known].astype(np.float64)
-    positives = int(solved.sum())
-    negatives = len(solved) - positives
-    if positives == 0 or negatives == 0:
+    solved = scores[known] >= 0.5
+    if not len(solved) or solved.all() or not solved.any():
         return float("nan")
-    rank_sum = _mid_ranks(said)[solved].sum()
-    return float((rank_sum - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(roc_auc_score(solved, logits[known]))
 
 
 def within_candidate_auc(scores: Array, logits: Array) -> float:
     """Mean over candidates of each one's own AUC (wAUC): does the router know which instructions are hard?
 
     Returns:
-        From 0 to 1; candidates that solve or fail everything are left out; NaN where none is left.
+        From 0 to 1; candidates that solve or fail everything are left out; NaN if none remains.
     """
     each = [auc(scores[:, column], logits[:, column]) for column in range(scores.shape[1])]
     defined = [value for value in each if not np.isnan(value)]
@@ -71,11 +64,6 @@ def expected_calibration_error(scores: Array, probabilities: Array, bins: int = 
     return float(np.sum(gaps) / len(score))
 
 
-def brier(scores: Array, probabilities: Array) -> float:
-    """Brier score: mean squared difference between probability and score; lower is better."""
-    return float(np.nanmean((probabilities.astype(np.float64) - scores) ** 2))
-
-
 def achieved(scores: Array, chosen: Index) -> NDArray[np.float64]:
     """Score of the chosen candidate per instruction, [instruction]; its mean is the routing accuracy."""
     picked: NDArray[np.float64] = scores[np.arange(len(scores)), chosen].astype(np.float64)
@@ -87,43 +75,14 @@ def best_single(tuning_scores: Array) -> int:
     return int(np.nanmean(tuning_scores.astype(np.float64), axis=0).argmax())
 
 
-def best_single_per_group(tuning_scores: Array, tuning_groups: Sequence[str], groups: Sequence[str]) -> Index:
-    """The best single model per dataset (or category), chosen on tuning data.
-
-    Args:
-        tuning_scores: [tuning instruction, candidate].
-        tuning_groups: Group of each tuning instruction.
-        groups: Group of each instruction to route; one without tuning data falls back to the best single
-            model.
-
-    Returns:
-        Chosen candidate per instruction to route, [instruction].
-    """
-    fallback = best_single(tuning_scores)
-    membership = np.array(tuning_groups, dtype=np.str_)
-    best = {str(group): best_single(tuning_scores[membership == group]) for group in np.unique(membership)}
-    return np.array([best.get(group, fallback) for group in groups], dtype=np.intp)
-
-
-def oracle(scores: Array) -> NDArray[np.float64]:
-    """Score of the best candidate per instruction, the upper bound of routing, [instruction]."""
-    best: NDArray[np.float64] = np.nanmax(scores.astype(np.float64), axis=1)
-    return best
-
-
 def gap_closed(routed: float, single: float, best_possible: float) -> float:
-    """Share of the way from the best single model to the oracle; NaN where the two are equal."""
+    """Share of the way from the best single model to the oracle; NaN if the two are equal."""
     distance = best_possible - single
     return float((routed - single) / distance) if distance > 0 else float("nan")
 
 
-def regret(scores: Array, chosen: Index) -> float:
-    """Mean score lost against the oracle."""
-    return float((oracle(scores) - achieved(scores, chosen)).mean())
-
-
 def selection_entropy(chosen: Index, candidates: int) -> float:
-    """Entropy of who is chosen over its maximum: 0 (always one candidate) to 1 (all equally often)."""
+    """Entropy of the choices over its maximum: 0 (always one candidate) to 1 (all equally often)."""
     if candidates < 2:
         return 0.0
     share = np.bincount(chosen, minlength=candidates) / len(chosen)
@@ -131,50 +90,118 @@ def selection_entropy(chosen: Index, candidates: int) -> float:
     return float(max(0.0, -(share * np.log(share)).sum() / np.log(candidates)))
 
 
-def strongest_call_rate(chosen: Index, strongest: int) -> float:
-    """Share of instructions sent to the strongest model, the one that is best on tuning data."""
-    return float((chosen == strongest).mean())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One setting of a method.
+
+    Attributes:
+        setting: The setting.
+        cost: Mean money per instruction.
+        quality: Mean score.
+        strongest_rate: Share sent to the strongest candidate.
+    """
+
+    setting: str
+    cost: float
+    quality: float
+    strongest_rate: float
 
 
-def gap_closed_interval(
-    routed: Array, single: Array, best_possible: Array, *, rng: np.random.Generator, draws: int = DRAWS
-) -> Interval:
-    """Gap closed with its paired bootstrap interval: numerator and denominator are resampled together.
+def hull(points: Sequence[Point]) -> list[Point]:
+    """Upper concave, non-decreasing hull: the settings that no mix of two others beats, cheapest first."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost, -point.quality)):
+        if kept and point.quality <= kept[-1].quality:
+            continue
+        while len(kept) > 1 and _slope(kept[-2], kept[-1]) <= _slope(kept[-2], point):
+            kept.pop()
+        kept.append(point)
+    return kept
+
+
+def aiq(points: Sequence[Point], *, cheapest: float, dearest: float) -> float:
+    """Average improvement in quality (RouterBench): mean height of the hull between two costs.
 
     Args:
-        routed: Score of the chosen per instruction, [instruction].
-        single: Of the best single candidate, [instruction].
-        best_possible: Of the oracle, [instruction].
-        rng: Randomness.
-        draws: How many resamples.
+        points: Settings of a method.
+        cheapest: Cost of the cheapest candidate.
+        dearest: Cost of the most expensive candidate.
+
+    Returns:
+        A quality; NaN if all candidates cost the same.
     """
-    mean = gap_closed(float(routed.mean()), float(single.mean()), float(best_possible.mean()))
-    pair = np.stack([routed - single, best_possible - single], axis=1).astype(np.float64)
-    means = _resampled_means(pair, rng=rng, draws=draws)
-    usable = means[means[:, 1] > 0]
-    if np.isnan(mean) or not len(usable):
-        return Interval(mean=mean, low=float("nan"), high=float("nan"))
-    low, high = np.quantile(usable[:, 0] / usable[:, 1], [0.025, 0.975])
-    return Interval(mean=mean, low=float(low), high=float(high))
+    if not dearest > cheapest:
+        return float("nan")
+    edge = hull(points)
+    costs, qualities = [point.cost for point in edge], [point.quality for point in edge]
+    inner = [cost for cost in costs if cheapest < cost < dearest]
+    grid = np.array([cheapest, *inner, dearest])
+    heights = np.interp(grid, costs, qualities)
+    return float(np.trapezoid(heights, grid) / (dearest - cheapest))
 
 
-def _resampled_means(
-    values: NDArray[np.float64], *, rng: np.random.Generator, draws: int
-) -> NDArray[np.float64]:
-    """Means over rows drawn with replacement, [draw, column]."""
-    n = len(values)
-    chunk = max(1, _CHUNK_CELLS // n)
-    parts = [
-        values[rng.integers(0, n, size=(min(chunk, draws - start), n), dtype=np.int32)].mean(axis=1)
-        for start in range(0, draws, chunk)
-    ]
-    means: NDArray[np.float64] = np.concatenate(parts)
-    return means
+def cheapest_at(points: Sequence[Point], quality: float) -> Point | None:
+    """The cheapest mix of two settings that reaches a quality; None if none does."""
+    edge = hull(points)
+    for before, after in zip([edge[0], *edge], edge, strict=False):
+        if after.quality >= quality:
+            rise = after.quality - before.quality
+            share = (quality - before.quality) / rise if rise > 0 and quality > before.quality else 0.0
+            if before is after or share == 0.0:
+                return before if before.quality >= quality else after
+            return Point(
+                setting=f"{before.setting} and {after.setting}",
+                cost=before.cost + share * (after.cost - before.cost),
+                quality=quality,
+                strongest_rate=before.strongest_rate + share * (after.strongest_rate - before.strongest_rate),
+            )
+    return None
 
 
-def _mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    middle: NDArray[np.float64] = last - (counts - 1) / 2.0
-    return middle[inverse]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Share of the gap between a weak and a strong candidate recovered as more calls go to the strong one (RouteLLM).
+
+    Attributes:
+        apgr: Mean share of the gap over all shares of calls; 0.5 for mixing at random.
+        cpt50: Least share of strong calls that recovers half of the gap.
+        cpt80: Least share of strong calls that recovers 80% of it.
+    """
+
+    apgr: float
+    cpt50: float
+    cpt80: float
+
+
+def gap_recovered(
+    strong: NDArray[np.float64], weak: NDArray[np.float64], preference: NDArray[np.float64]
+) -> Recovered:
+    """Send more and more instructions to the strong candidate, first those with the highest preference.
+
+    Args:
+        strong: [instruction] scores.
+        weak: [instruction] scores.
+        preference: [instruction]; how much the router prefers the strong one. Among equals the order is random,
+            and measured by its expectation.
+
+    Returns:
+        All NaN if the strong candidate is no better than the weak one here.
+    """
+    gains = strong - weak
+    if gains.sum() <= 0:
+        return Recovered(apgr=float("nan"), cpt50=float("nan"), cpt80=float("nan"))
+    _, group = np.unique(-preference, return_inverse=True)
+    mean_gain = np.bincount(group, weights=gains) / np.bincount(group)
+    ordered = mean_gain[np.sort(group)]
+    recovered = np.concatenate([[0.0], np.cumsum(ordered)]) / gains.sum()
+    shares = np.linspace(0.0, 1.0, len(recovered))
+    return Recovered(
+        apgr=float(np.trapezoid(recovered, shares)),
+        cpt50=float(shares[np.argmax(recovered >= 0.5 - 1e-12)]),
+        cpt80=float(shares[np.argmax(recovered >= 0.8 - 1e-12)]),
+    )
+
+
+def _slope(first: Point, second: Point) -> float:
+    rise, run = second.quality - first.quality, second.cost - first.cost
+    return rise / run if run > 0 else float("inf")

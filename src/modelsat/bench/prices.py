@@ -50,14 +50,17 @@ class PriceTable:
             return cls.load(path)
 
     def expected(
-        self, instructions: Sequence[Instruction], candidates: Sequence[str], output_tokens: Sequence[float]
+        self,
+        instructions: Sequence[Instruction],
+        candidates: Sequence[str],
+        output_tokens: Sequence[float | None],
     ) -> NDArray[np.float64]:
         """Expected money for every answer.
 
         Args:
             instructions: The rows.
             candidates: The columns.
-            output_tokens: Mean tokens of an answer per candidate; NaN where unknown.
+            output_tokens: Mean tokens of an answer per candidate; None where unknown.
 
         Returns:
             [instruction, candidate]; NaN where a price or the answers' length is unknown.
@@ -66,7 +69,8 @@ class PriceTable:
         for name in candidates:
             prices = self.prices.get(name, (None, None))
             members.append(Candidate(name=name, input_price=prices[0], output_price=prices[1]))
-        return price_matrix(instructions, members, [float(tokens) for tokens in output_tokens])
+        lengths = [np.nan if tokens is None else float(tokens) for tokens in output_tokens]
+        return price_matrix(instructions, members, lengths)
 
 
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]

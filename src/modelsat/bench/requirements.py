@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from modelsat.bench.reporting.roles import OWN, Row, headline_part, number, records, role
-from modelsat.bench.results import COLUMNS, BenchmarkResult
+from modelsat.bench.methods import MODEL_SAT
+from modelsat.bench.reporting.rows import headline_rows, number, role
+from modelsat.bench.results import BenchmarkResult, Row
+from modelsat.bench.section import TableSpec
+from modelsat.bench.sections.probability import RANKING
+from modelsat.bench.sections.zoos import TABLE as ZOOS
 from modelsat.errors import DataError
 
 FORM = "gain.smaller_scale>0, lead_low.mean>=0, lead.mean[kNN]>0 or auc.unseen>0.65"
@@ -20,8 +24,18 @@ _WRITTEN = re.compile(
     r"\s*(?P<metric>\w+)\.(?P<of>[^\[\]<>=]+?)\s*(\[(?P<method>[^\]]+)\])?\s*(?P<test>>=|<=|>|<)\s*(?P<bound>\S+)\s*"
 )
 _LEADS = ("lead", "lead_low", "lead_high")
-_OF_ZOOS = (*COLUMNS["zoos"][4:12], *_LEADS)
-_OF_RANKING = COLUMNS["ranking"][3:6]
+
+
+def _metrics(spec: TableSpec) -> list[str]:
+    return [
+        name
+        for column in spec.columns
+        if column.form is not None and column.name != "n"
+        for name in (column.name, *column.bounds)
+    ]
+
+
+_OF_ZOOS, _OF_RANKING = _metrics(ZOOS), _metrics(RANKING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +46,10 @@ class Requirement:
         text: As it was written.
         metric: A column of the table `zoos` or `ranking`.
         of: A zoo, or a group of candidates.
-        method: Whose value; for a lead, over whom. By default Model-SAT's, and the least lead over all rivals.
+        method: The method whose value counts; for a lead, the method over which. By default Model-SAT's value, and the
+            least lead over all baselines.
         test: One of >, >=, <, <=.
-        bound: What the value is held against.
+        bound: The value is compared with it.
     """
 
     text: str
@@ -54,9 +69,11 @@ class Requirement:
         written = _WRITTEN.fullmatch(text)
         if written is None:
             raise DataError(f"requirement {text!r}: expected METRIC.ZOO>NUMBER, such as {FORM}.")
-        if written["metric"] not in (*_OF_ZOOS, *_OF_RANKING):
-            known = ", ".join((*_OF_ZOOS, *_OF_RANKING))
-            raise DataError(f"requirement {text!r}: no metric {written['metric']!r}; there are {known}.")
+        known = [*_OF_ZOOS, *_OF_RANKING]
+        if written["metric"] not in known:
+            raise DataError(
+                f"requirement {text!r}: no metric {written['metric']!r}; there are {', '.join(known)}."
+            )
         try:
             bound = float(written["bound"])
         except ValueError:
@@ -71,40 +88,34 @@ class Requirement:
         )
 
     def value(self, result: BenchmarkResult) -> float:
-        """The value that the result has, in its widest part.
+        """The result's value, in its widest part.
 
         Raises:
             DataError: The result has no such zoo, group or method, or the value is not defined.
         """
         table, column = ("zoos", "zoo") if self.metric in _OF_ZOOS else ("ranking", "candidates")
-        rows = [row for row in records(result, table) if row[column] == self.of]
+        records = result.records(table)
+        rows = [row for row in records if row[column] == self.of]
         if not rows:
-            named = sorted({str(row[column]) for row in records(result, table)})
-            raise DataError(
-                f"requirement {self.text!r}: the result has no {self.of!r}; it has {', '.join(named) or 'none'}."
-            )
-        part = headline_part(rows)
-        values = [number(row, self.metric) for row in rows if row["part"] == part and self._meant(row)]
+            named = ", ".join(sorted({str(row[column]) for row in records})) or "none"
+            raise DataError(f"requirement {self.text!r}: the result has no {self.of!r}; it has {named}.")
+        values = [number(row, self.metric) for row in headline_rows(rows) if self._meant(row)]
         known = [value for value in values if value == value]
         if not known:
-            raise DataError(f"requirement {self.text!r}: not defined for {self.method or OWN}.")
+            raise DataError(f"requirement {self.text!r}: not defined for {self.method or MODEL_SAT}.")
         return min(known)
 
-    def holds(self, result: BenchmarkResult) -> bool:
-        """Whether it holds; errors as for `value`."""
-        return _TESTS[self.test](self.value(result), self.bound)
-
     def _meant(self, row: Row) -> bool:
-        name = str(row["method"])
         if self.method:
-            return name == self.method
-        return role(name) == "rival" if self.metric in _LEADS else name == OWN
+            return row["method"] == self.method
+        return role(row) == ("baseline" if self.metric in _LEADS else "own")
 
 
 def failures(requirements: Iterable[Requirement], result: BenchmarkResult) -> list[str]:
-    """What fails, one sentence each."""
+    """What fails, one sentence each; errors as for `Requirement.value`."""
+    values = [(requirement, requirement.value(result)) for requirement in requirements]
     return [
-        f"{requirement.text}: it is {requirement.value(result):.4f}"
-        for requirement in requirements
-        if not requirement.holds(result)
+        f"{requirement.text}: it is {value:.4f}"
+        for requirement, value in values
+        if not _TESTS[requirement.test](value, requirement.bound)
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.bench.reporting.report_directory import write_report
+from modelsat.bench.reporting.report import write_report
 from tests.bench.reporting.synthetic import benchmark
 
 

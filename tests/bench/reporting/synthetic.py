@@ -1,9 +1,10 @@
-"""A benchmark result made from formulas: the same every time, shaped as a real one, nobody's numbers."""
+"""A benchmark result made from formulas: the same every time, shaped like a real one, nobody's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from modelsat.bench.results import BenchmarkResult, Table
+from modelsat.bench.sections import table_specs
 
 PARTS = ("test", "ood_subjects", "ood_datasets", "pooled")
 # The part that a zoo of another dataset is routed in.
@@ -64,6 +65,10 @@ SUBJECTS = (
 )
 
 
+def filled(name: str, note: str, rows: Sequence[Sequence[object]]) -> Table:
+    return table_specs()[name].table(rows, note)
+
+
 def wobble(*seeds: object) -> float:
     """From -1 to 1, by the letters of its arguments."""
     text = "/".join(map(str, seeds))
@@ -116,7 +121,7 @@ def zoos(parts: Sequence[str]) -> Table:
                 )
     rounded = [tuple(round(cell, 5) if isinstance(cell, float) else cell for cell in row) for row in rows]
     note = "Gain over the best single candidate, chosen on 5,363 tuning instructions."
-    return Table.of("zoos", "Choosing within a zoo", note, rounded)
+    return filled("zoos", note, rounded)
 
 
 def ranking(parts: Sequence[str]) -> Table:
@@ -131,7 +136,7 @@ def ranking(parts: Sequence[str]) -> Table:
         for method, (seen, unseen, within, ece) in quality.items():
             rows.append((method, part, "seen", seen, within, ece, 65_952))
             rows.append((method, part, "unseen", unseen, within - 0.03, ece + 0.003, 14_656))
-    return Table.of("ranking", "Pr(Yes) of each pair", "AUC over all pairs; ECE in 15 equal-mass bins.", rows)
+    return filled("ranking", "AUC over all pairs; ECE in 15 equal-mass bins.", rows)
 
 
 def learning_curve() -> Table:
@@ -143,7 +148,7 @@ def learning_curve() -> Table:
         for group, value in (("seen", seen), ("unseen", unseen)):
             gain = (value - 0.65) / 8
             rows.append((exam, tasks, shots, tasks * shots, group, value, gain, gain - 0.004, gain + 0.004))
-    return Table.of("learning_curve", "How much exam a new model needs", "Pooled.", rows)
+    return filled("learning_curve", "Pooled.", rows)
 
 
 def stream() -> Table:
@@ -176,7 +181,7 @@ def stream() -> Table:
                 value = level + more + (0.004 * wobble(method, arrived, group) if more else 0)
                 value -= 0.008 if method == "Model-SAT" and group == "zeroeval" else 0
                 rows.append((group, step, date, arrived, method, value, value - 0.012, value + 0.012))
-    return Table.of("stream", "Release stream", "Frozen on models and outcomes before 2024-04.", rows)
+    return filled("stream", "Frozen on models and outcomes before 2024-04.", rows)
 
 
 def coverage() -> Table:
@@ -188,7 +193,7 @@ def coverage() -> Table:
             zip(names, (0.534, 0.701, 0.774, 0.826, 0.861), strict=True), start=1
         )
     ]
-    return Table.of("coverage", "What small models cover together", "Small: up to 10B parameters.", rows)
+    return filled("coverage", "Small: up to 10B parameters.", rows)
 
 
 def cost() -> tuple[Table, Table]:
@@ -221,8 +226,8 @@ def cost() -> tuple[Table, Table]:
                 )
             )
     return (
-        Table.of("cost_quality", "Quality by cost", "Prices of 2024-10-01.", curves),
-        Table.of("cost", "What is saved", "Prices of 2024-10-01.", summary),
+        filled("cost_quality", "Prices of 2024-10-01.", curves),
+        filled("cost", "Prices of 2024-10-01.", summary),
     )
 
 
@@ -235,7 +240,7 @@ def overhead() -> Table:
         )
         rows.append(("capability_first", candidates, 161 * candidates, 16 * candidates, 56.0 * candidates))
         rows.append(("re-ranking", candidates, 512 * candidates, 8000.0 * candidates, None))
-    return Table.of("overhead", "What routing costs", "Medians of 5 repeats.", rows)
+    return filled("overhead", "Medians of 5 repeats.", rows)
 
 
 def robustness() -> tuple[Table, Table]:
@@ -249,13 +254,8 @@ def robustness() -> tuple[Table, Table]:
     rows = [(name, "mean", value, value - 0.005, value + 0.005, 0.2) for name, value in changes.items()]
     gadgets = [(f"gadget {number}", "high_performance", 0.42 + 0.05 * number, 0.4) for number in range(3)]
     return (
-        Table.of("robustness", "Under perturbation", "Accuracy against the clean instruction.", rows),
-        Table.of(
-            "gadgets",
-            "Strings that unnormalised_attention to the dearest",
-            "Searched on tuning data.",
-            gadgets,
-        ),
+        filled("robustness", "Accuracy against the clean instruction.", rows),
+        filled("gadgets", "Searched on tuning data.", gadgets),
     )
 
 
@@ -266,7 +266,7 @@ def reliability() -> Table:
             predicted = 0.08 + place * 0.055
             observed = predicted + offset + 0.02 * wobble(group, place)
             rows.append((group, predicted - 0.02, predicted + 0.02, predicted, observed, 4400 - 100 * place))
-    return Table.of("reliability", "Is Pr(Yes) a probability?", "15 equal-mass bins.", rows)
+    return filled("reliability", "15 equal-mass bins.", rows)
 
 
 def choices() -> Table:
@@ -281,7 +281,7 @@ def choices() -> Table:
                 (zoo, subject, name, weight / sum(weights))
                 for name, weight in zip(names, weights, strict=True)
             )
-    return Table.of("choices", "Who is chosen", "Pooled.", rows)
+    return filled("choices", "Pooled.", rows)
 
 
 def ablation() -> Table:
@@ -290,12 +290,12 @@ def ablation() -> Table:
         ("head", "three heads averaged", 4, 64, 100, 50, 0.71, 0.68, 0.012, -0.004, 0.03),
         ("head", "one head", 4, 64, 100, 50, 0.70, None, -0.002, -0.02, 0.017),
     ]
-    return Table.of("ablation", "What each part is worth", "Tuned alike on a sample.", rows)
+    return filled("ablation", "Tuned alike on a sample.", rows)
 
 
 def leakage() -> Table:
     rows = [("exam items in tuning, by stem", 1000, 0), ("stems across splits", 12_032, 0)]
-    return Table.of("leakage", "Leakage", "Checked before anything else.", rows)
+    return filled("leakage", "Checked before anything else.", rows)
 
 
 def few(table: Table) -> Table:

@@ -5,9 +5,14 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.bench.reporting.numbers import points, three_figures, write_cell, write_interval
-from modelsat.bench.reporting.views import headline_views, markdown, method_view, rows_view, table_view
-from modelsat.bench.results import COLUMNS
+from modelsat.bench.reporting.numbers import percent, points, three_figures
+from modelsat.bench.reporting.report import whole_view
+from modelsat.bench.reporting.views import View
+from modelsat.bench.results import Table
+from modelsat.bench.section import Column
+from modelsat.bench.sections import all_sections, table_specs
+from modelsat.bench.sections.zoos import TABLE as ZOOS
+from modelsat.bench.sections.zoos import views as zoo_views
 from tests.bench.reporting.synthetic import METHODS, benchmark
 
 CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -16,42 +21,53 @@ CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 def test_a_value_carries_its_interval_and_bounds_have_no_column_of_their_own() -> None:
     table = benchmark().table("zoos")
     assert table is not None
-    view = table_view(table)
+    view = whole_view(table)
     assert not [heading for heading in view.headings if re.search(r"\b(low|high)\b", heading)]
     gain = view.headings.index("gain, points")
     assert re.fullmatch(r"[+-]\d+\.\d\d \[[+-]\d+\.\d\d, [+-]\d+\.\d\d\]", view.rows[0][gain])
 
 
-def test_every_column_has_a_heading_in_every_table() -> None:
+def test_every_table_has_its_form_and_its_view() -> None:
     for table in benchmark().tables:
-        view = table_view(table)
+        view = whole_view(table)
+        assert table.columns == table_specs()[table.name].names
         assert len(view.rows) == len(table.rows)
         assert {len(row) for row in view.rows} == {len(view.headings)}
-        assert set(table.columns) == set(COLUMNS[table.name])
 
 
-def test_the_mean_over_zoos_lists_every_method_the_best_first() -> None:
-    view = method_view(benchmark())
-    assert view is not None
+def test_a_table_of_a_section_that_has_gone_is_still_shown() -> None:
+    table = Table(name="gone", title="Gone", note="", columns=("a", "b"), rows=(("x", 1.5),))
+    assert whole_view(table).rows == (("x", "1.5"),)
+
+
+def test_the_first_view_of_zoos_lists_every_method_the_best_first() -> None:
+    view = next(zoo_views(benchmark()))
     assert {row[0] for row in view.rows} == set(METHODS)
     assert view.rows[0][0] == "oracle"
     assert [view.rows[place][0] for place in view.marked] == ["Model-SAT"]
 
 
-def test_a_result_without_zoos_has_no_headline_views() -> None:
-    assert not any(headline_views(benchmark(only=["leakage"])).values())
+def test_a_result_without_tables_has_no_views() -> None:
+    assert not any(section.shown(benchmark(only=[])) for section in all_sections())
 
 
 def test_an_undefined_value_is_a_dash() -> None:
-    assert write_cell("accuracy", None) == "–"
-    assert write_interval("gain", 0.01, None, None) == "+1.00"
-    assert write_cell("serves_unseen", True) == "yes"
+    assert Column("accuracy", percent).write({"accuracy": None}) == "–"
+    gain = Column("gain", points, bounds=("low", "high"))
+    assert gain.write({"gain": 0.01, "low": None, "high": None}) == "+1.00"
+    assert gain.write({"gain": 0.01, "low": 0.0, "high": 0.02}) == "+1.00 [+0.00, +2.00]"
+    assert Column("serves_unseen").write({"serves_unseen": True}) == "yes"
+
+
+def test_intervals_follow_their_value_in_a_form() -> None:
+    at = ZOOS.names.index("gain")
+    assert ZOOS.names[at : at + 3] == ("gain", "gain_low", "gain_high")
 
 
 @given(st.lists(st.lists(CELL, min_size=2, max_size=2), max_size=5))
 def test_markdown_keeps_its_columns_whatever_a_cell_holds(cells: list[list[str]]) -> None:
-    rows = [{"method": first, "exam": second} for first, second in cells]
-    lines = markdown(rows_view("t", "", ("method", "exam"), rows), level=0).split("\n")
+    view = View(title="t", note="", headings=("a", "b"), numeric=frozenset(), rows=tuple(map(tuple, cells)))
+    lines = view.markdown(level=0).split("\n")
     assert len(lines) == len(cells) + 3
     for line in lines[:-1]:
         assert len(re.findall(r"(?<!\\)\|", line)) == 3

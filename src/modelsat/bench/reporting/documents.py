@@ -1,43 +1,33 @@
-"""The documents that a released result is written into: the README's numbers and the page of results.
+"""Documents written from a released result: the README's numbers and the page of results.
 
 Both are written from a summary, so that the few KB that a release keeps are all they rest on.
 """
 
-from modelsat.bench.reporting.findings import with_interval
-from modelsat.bench.reporting.numbers import UNDEFINED, count, write_cell
-from modelsat.bench.reporting.observations import findings
-from modelsat.bench.reporting.roles import (
+from modelsat.bench.methods import MODEL_SAT
+from modelsat.bench.reporting.numbers import UNDEFINED, count, three_decimals
+from modelsat.bench.reporting.report import absent, findings, origin, summarise
+from modelsat.bench.reporting.rows import (
     BEST_SINGLE,
-    ORACLE,
-    OWN,
-    Row,
     averaged_zoos,
-    headline_part,
+    baselines_in,
+    headline_rows,
+    headline_zoo_rows,
     number,
     part_name,
-    records,
-    role,
-    zoo_rows,
+    strongest_baseline,
 )
-from modelsat.bench.reporting.sections import (
-    SECTIONS,
-    VERDICT_HEADINGS,
-    absent,
-    by_verdict,
-    origin,
-)
-from modelsat.bench.reporting.standing import short_views
-from modelsat.bench.reporting.summary import LEFT_OUT, summarise
-from modelsat.bench.reporting.views import View, markdown, table_view
-from modelsat.bench.results import BenchmarkResult
+from modelsat.bench.reporting.views import View
+from modelsat.bench.reporting.words import HEADINGS, with_interval
+from modelsat.bench.results import BenchmarkResult, Row
+from modelsat.bench.sections import all_sections
 from modelsat.errors import DataError
-
-# Rivals named in README; the page of results has all.
-README_RIVALS = 3
 
 
 def readme_section(result: BenchmarkResult) -> str:
-    """The README's numbers as Markdown, without a heading.
+    """The README's numbers as Markdown, without a heading: five rows in the mean over the zoos, and every defeat.
+
+    Model-SAT, the two most accurate baselines, the most accurate one of those that serve unseen candidates, and the
+    best single candidate.
 
     Args:
         result: Of the test split.
@@ -46,20 +36,43 @@ def readme_section(result: BenchmarkResult) -> str:
         DataError: It is of the development split, or holds no zoos.
     """
     summary = _released(result)
-    rows = zoo_rows(summary)
-    lost = by_verdict(findings(summary)).get(VERDICT_HEADINGS["lost"], [])
-    return "\n".join(
-        (
-            f"{count(number(rows[0], 'n'))} instructions ({part_name(str(rows[0]['part']))}), means over "
-            f'{len(averaged_zoos(summary))} zoos. "Unseen" candidates are known by their exam only. Gain: points over '
-            "the best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
-            "intervals.",
-            "",
-            markdown(_methods(summary, rivals=README_RIVALS), level=0),
-            "Where a rival wins:",
-            "",
-            *(f"- {text}" for text in lost),
-        )
+    rows = headline_zoo_rows(summary)
+    ranked = sorted(baselines_in(rows, "lead"), key=lambda row: -number(row, "accuracy"))
+    serving = strongest_baseline(row for row in ranked if row["serves_unseen"] is True)
+    names = [MODEL_SAT, *(str(row["method"]) for row in ranked[:2]), BEST_SINGLE]
+    names += [] if serving is None else [str(serving["method"])]
+    shown = sorted((row for row in rows if row["method"] in names), key=lambda row: -number(row, "accuracy"))
+    quality = {(row["method"], row["candidates"]): row for row in headline_rows(summary.records("ranking"))}
+
+    def auc(row: Row, group: str) -> str:
+        known = quality.get((row["method"], group))
+        return UNDEFINED if known is None else three_decimals(number(known, "auc"))
+
+    view = View.of(
+        "By method",
+        "",
+        {
+            "method": lambda row: str(row["method"]),
+            "AUC seen": lambda row: auc(row, "seen"),
+            "AUC unseen": lambda row: auc(row, "unseen"),
+            "serves unseen": lambda row: "yes" if row["serves_unseen"] else "no",
+            "gain": lambda row: with_interval(row, "gain"),
+            "lead": lambda row: UNDEFINED if row["lead"] is None else with_interval(row, "lead"),
+        },
+        shown,
+        numeric={1, 2, 4, 5},
+    )
+    found = findings(summary)
+    defeats = "\n\n".join(
+        f"{heading}:\n\n" + "\n".join(f"- {text}" for text in found[heading])
+        for heading in (HEADINGS["lost"], HEADINGS["behind"])
+        if heading in found
+    )
+    return (
+        f"{count(number(rows[0], 'n'))} instructions ({part_name(str(rows[0]['part']))}), means over "
+        f'{len(averaged_zoos(summary))} zoos. "Unseen" candidates are known by their exam only. Gain: points over the '
+        "best single candidate. Lead: Model-SAT minus the method, in points. Both with paired 95% bootstrap "
+        f"intervals.\n\n{view.markdown(level=0)}\n{defeats}"
     )
 
 
@@ -68,7 +81,7 @@ def results_page(result: BenchmarkResult, source: str) -> str:
 
     Args:
         result: Of the test split.
-        source: The file that it is kept in, to be named on the page.
+        source: The file in which it is kept, to be named on the page.
 
     Raises:
         DataError: See `readme_section`.
@@ -80,21 +93,18 @@ def results_page(result: BenchmarkResult, source: str) -> str:
         f"Written from `{source}`. [How this is measured, and how to read it](benchmark.md).",
         "",
     ]
-    for heading, texts in by_verdict(findings(summary)).items():
+    for heading, texts in findings(summary).items():
         lines += [f"## {heading}", "", *(f"- {text}" for text in texts), ""]
-    shortened = short_views(summary)
-    for section in SECTIONS:
-        tables = [table for table in map(summary.table, section.tables) if table is not None]
-        if tables:
+    for section in all_sections():
+        views = section.shown(summary)
+        if views:
             lines += [f"## {section.heading}", "", section.reading, ""]
-        for table in tables:
-            views = shortened.get(table.name, [table_view(table)])
-            lines += [markdown(view, level=3) for view in views]
-    missing = absent(summary, never_kept=LEFT_OUT)
+            lines += [view.markdown(level=3) for view in views]
+    missing = absent(summary)
     if missing:
         lines += [f"Not run: {'; '.join(missing)}.", ""]
     lines += ["## How to compute it again", "", f"    {summary.command}", ""]
-    lines += [f"- {name}: {text}" for name, text in origin(summary)]
+    lines += [f"- {name}: {text}" for name, text in origin(summary).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -104,41 +114,6 @@ def _released(result: BenchmarkResult) -> BenchmarkResult:
             f"the result is of the {result.split} split; documents are written from one of the test split: "
             "modelsat bench --split test."
         )
-    if not zoo_rows(result):
+    if not headline_zoo_rows(result):
         raise DataError("the result has no table of zoos, on which documents rest; run the whole suite.")
     return summarise(result)
-
-
-def _methods(summary: BenchmarkResult, *, rivals: int | None = None) -> View:
-    """The main table; with `rivals` only the router, so many of its strongest rivals, and the best single candidate."""
-    ranking = records(summary, "ranking")
-    part = headline_part(ranking)
-    quality = {(row["method"], row["candidates"]): row for row in ranking if row["part"] == part}
-    shown = [row for row in zoo_rows(summary) if row["method"] != ORACLE]
-    shown.sort(key=lambda row: (role(str(row["method"])) == "control", -number(row, "gain")))
-    if rivals is not None:
-        leading = [row for row in shown if role(str(row["method"])) == "rival"][:rivals]
-        shown = [row for row in shown if row["method"] in (OWN, BEST_SINGLE) or row in leading]
-    return View(
-        title="By method",
-        note="",
-        headings=("method", "AUC seen", "AUC unseen", "ECE seen / unseen", "gain", "lead"),
-        numeric=frozenset(range(1, 6)),
-        rows=tuple(
-            (
-                str(row["method"]),
-                *(_quality(quality.get((row["method"], group)), "auc") for group in ("seen", "unseen")),
-                " / ".join(
-                    _quality(quality.get((row["method"], group)), "ece") for group in ("seen", "unseen")
-                ),
-                with_interval(row, "gain"),
-                UNDEFINED if row["lead"] is None else with_interval(row, "lead"),
-            )
-            for row in shown
-        ),
-        marked=frozenset(place for place, row in enumerate(shown) if row["method"] == OWN),
-    )
-
-
-def _quality(row: Row | None, column: str) -> str:
-    return UNDEFINED if row is None else write_cell(column, row[column])
