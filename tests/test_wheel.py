@@ -50,6 +50,7 @@ WORK: tuple[tuple[str, list[str], str], ...] = (
     ("import routerbench", [f"{FIXTURES}/routerbench/wide.csv", "-o", "{home}/routerbench"], ""),
     ("import embedllm", [f"{FIXTURES}/embedllm.csv", "-o", "{home}/embedllm"], ""),
     ("import llmrouter", [f"{FIXTURES}/llmrouter.jsonl", "-o", "{home}/llmrouter"], ""),
+    ("import mmlu-pro", ["{home}/model_outputs_ours_5shots.json", "-o", "{home}/mmlu-pro"], "ours"),
     ("exam grade", ["--outcomes", "{out}", "--exam", "{home}/exam.json", "-o", "{home}/cards"], "ours"),
     ("exam show", ["{card}"], "ours"),
     ("exam compare", ["{card}", "{card}"], "paired by item"),
@@ -78,12 +79,14 @@ EXTRAS: tuple[tuple[str, list[str], str], ...] = (
     ("exam run", ["--candidate", "ours", "--base-url", "http://localhost:9/v1", "--model", "m"], "exam"),
     ("tune", ["--outcomes", "{out}", "-o", "{home}/run"], "torch"),
     ("distil", ["--outcomes", "{out}", "-o", "{home}/run"], "torch"),
-    ("evaluate", ["--outcomes", "{out}"], "torch"),
     ("bench", ["--suite", "quick", "--outcomes", "{out}", "--splits", "{splits}"], "torch"),
     ("bench report", [str(REPOSITORY / "results" / "0.3.0.json"), "-o", "{home}/report"], "plots"),
     ("import inspect", [f"{FIXTURES}/inspect", "-o", "{home}/inspect"], "inspect"),
     ("import routerbench", ["{pickle}", "--trust-pickle", "-o", "{home}/pickle"], "pickle"),
 )
+
+# What needs more data than there is here, and how it says so.
+REFUSED = (("evaluate", ["--outcomes", "{out}"], "routing needs at least two"),)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in results), "utf-8")
     (folder / "table.csv").write_text("model,question,right\nours,What is 2 + 2?,1\n", "utf-8")
     (folder / "requests.jsonl").write_text(json.dumps({"text": TEXT}) + "\n", "utf-8")
+    published = {
+        "question_id": 1,
+        "question": "Which of these floats?",
+        "options": ["a boat", "a brick"],
+        "answer": "A",
+        "answer_index": 0,
+        "category": "law",
+        "src": "ori_mmlu-professional_law",
+        "pred": "A",
+        "model_outputs": "The answer is (A).",
+    }
+    (folder / "model_outputs_ours_5shots.json").write_text(json.dumps([published]), "utf-8")
     (folder / "splits.json").write_text("{}", "utf-8")
     (folder / "table.pkl").write_bytes(b"")
     return folder
@@ -215,9 +230,18 @@ def test_a_missing_extra_is_one_sentence_with_the_command_to_run(
     )
 
 
+@pytest.mark.parametrize(("name", "arguments", "fault"), REFUSED)
+def test_a_fault_of_the_data_is_one_sentence(
+    bare: Path, home: Path, name: str, arguments: list[str], fault: str
+) -> None:
+    done = run(bare, home, name, arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"error: .*{fault}.*\n", done.stderr)
+
+
 def test_every_command_is_tried_and_shows_its_help(bare: Path, home: Path) -> None:
     names = sorted(commands(get_command(app)))
-    assert {name for name, *_ in (*WORK, *EXTRAS)} == {*names, "bench"}
+    assert {name for name, *_ in (*WORK, *EXTRAS, *REFUSED)} == {*names, "bench"}
     code = (
         "from typer.testing import CliRunner\n"
         "from modelsat.cli.main import app\n"
