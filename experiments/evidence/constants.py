@@ -233,12 +233,23 @@ def fit(folds: list[Fold], args: argparse.Namespace, *, permissive_only: bool = 
 
 @torch.inference_mode()
 def predict(
-    constants: Constants, fold: Fold, weights: np.ndarray, who: np.ndarray, support: np.ndarray, queries: np.ndarray, bank: np.ndarray
+    constants: Constants,
+    fold: Fold,
+    weights: np.ndarray,
+    who: np.ndarray,
+    support: np.ndarray,
+    queries: np.ndarray,
+    bank: np.ndarray,
+    *,
+    corrected: np.ndarray | None = None,
 ) -> np.ndarray:
-    """[2 + levels, candidate, query], from evidence [candidate, support] of candidates `who` and the crowd's items `bank`."""
+    """[2 + levels, candidate, query], from evidence [candidate, support] of candidates `who` and the crowd's items `bank`.
+
+    The crowd's difficulty is known of the items `corrected`, by default those of the bank.
+    """
     use = weights.any(0)
     inside = np.zeros(len(fold.bundle.ids), bool)
-    inside[bank] = True
+    inside[bank if corrected is None else corrected] = True
     evidence = fold.evidence(support[use], corrected=inside)
     thin = torch.from_numpy(np.ascontiguousarray(weights[:, use]))
     filled = torch.from_numpy(np.nan_to_num(fold.bundle.scores[np.ix_(who, support[use])])) * (thin > 0)
@@ -254,8 +265,8 @@ def arguments() -> argparse.ArgumentParser:
     """Settings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bodies", type=Path)
-    parser.add_argument("--bundle", type=Path, default=Path("/tmp/farm/features/bundle.npz"))
-    parser.add_argument("--raw", type=Path, default=Path("/tmp/farm/features/minilm-6.npy"))
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--raw", type=Path, required=True)
     parser.add_argument("--levels", type=int, default=2)
     parser.add_argument("--spread", type=float, default=1.0)
     parser.add_argument("--no-correction", action="store_true")
@@ -266,6 +277,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rank", type=float, default=0.3)
     parser.add_argument("--choice", type=float, default=2.0)
+    parser.add_argument("--final", type=Path, help="score test with this body, once; constants from all of the folds")
     parser.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
@@ -298,6 +310,16 @@ def main() -> None:
     for fold in folds.values():
         fold.ask_crowd(np.concatenate([fold.support, exam]), args.spread)
     result = {kind: np.full((count, len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds}
+    if args.final:
+        constants = fit(list(folds.values()), args, permissive_only=not args.all_origins)
+        torch.save(constants.state_dict(), args.output.with_suffix(".constants.pt"))
+        learnt, asked = np.flatnonzero(bundle.part == "tuning"), np.flatnonzero(np.isin(bundle.part, ("test", "beyond")))
+        last = Fold(bundle, args.final, raw, support=learnt, queries=asked)
+        last.ask_crowd(np.concatenate([learnt, exam]), args.spread)
+        print("final", *(f"{name} {value.tolist()}" for name, value in constants.named_parameters()), flush=True)
+        predict_kinds(bundle, constants, last, result)
+        np.savez_compressed(args.output, **result)
+        return
     for number, fold in folds.items():
         start = time.time()
         others = [f for n, f in folds.items() if n != number] or [fold]
@@ -332,9 +354,10 @@ def predict_kinds(bundle: Bundle, constants: Constants, fold: Fold, result: dict
                 at = np.ix_(np.arange(len(result[kind])), who, mine)
                 result[kind][at] = predict(constants, fold, weights[who], who, support, mine, banks[kind])
         if name == "mmlu_pro":
+            # The exam's items were selected, half right and half wrong: their corrections are biased as a sample.
             at = np.ix_(np.arange(len(result["exam"])), who, mine)
             weights = evidence_weights(bundle, exam)[who]
-            result["exam"][at] = predict(constants, fold, weights, who, exam, mine, np.concatenate([exam, banks["few"]]))
+            result["exam"][at] = predict(constants, fold, weights, who, exam, mine, banks["few"], corrected=exam)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def evidence_weights(bundle: Bundle, support: np.ndarray, *, few: int | None = N
 def arguments() -> argparse.ArgumentParser:
     """Settings of the head and its tuning."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=Path("/tmp/farm/features/bundle.npz"))
+    parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--features", nargs="+", type=Path, required=True)
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--part", default="crossfit", choices=("crossfit", "test"))

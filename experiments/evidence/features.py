@@ -3,6 +3,7 @@
     python features.py bundle.npz minilm 3,6 OUT      # OUT/minilm-3.npy, OUT/minilm-6.npy, OUT/minilm-ids.npz
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from encoders import E5_FILE, Encoder, read_e5, read_minilm, token_ids
 
-BUDGET, TOKENS_A_BATCH = 128, 8192
+BUDGET, TOKENS_A_BATCH = int(os.environ.get("BUDGET", "128")), 8192
 
 
 def padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

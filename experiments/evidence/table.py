@@ -88,8 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("knn", type=Path)
-    parser.add_argument("--shared", type=Path, default=Path("/work/shared/data"))
-    parser.add_argument("--bundle", type=Path, default=Path("/tmp/farm/features/bundle.npz"))
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--part", default="crossfit", choices=("crossfit", "test"))
     parser.add_argument("--kappa", default="0,0.3,0.6,1")
     parser.add_argument("--margin", default="0,0.1,0.2")
@@ -100,6 +100,7 @@ def main() -> None:
     runs = {kind: Run(loaded[kind]) for kind in loaded.files}
     knn = {kind: other[kind].astype(np.float32) for kind in other.files}
     done = ~np.isnan(runs["all"].logits).all(0)
+    done_others = ~np.isnan(runs["others"].logits).all(0)
     inside = np.flatnonzero(done & (bundle.inside if args.part == "crossfit" else bundle.part == "test"))
     seen, unseen = np.flatnonzero(~bundle.any_unseen), np.flatnonzero(bundle.unseen if args.part == "test" else bundle.any_unseen)
     print(f"== {args.run.stem}: {len(inside)} items")
@@ -111,13 +112,37 @@ def main() -> None:
             if kind == "all" and not args.brief:
                 for row in rows:
                     print(f"    {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}")
+    calibration(bundle, inside, runs["all"].logits)
     by_task = inside[bundle.by_task[inside]]
-    for label, kind, at in (("unseen tasks", "all", by_task), ("other datasets only", "others", inside)):
+    groups = [("unseen tasks", "all", by_task), ("other datasets only", "others", inside)]
+    if args.part == "test":
+        groups.append(("beyond", "others", np.flatnonzero(done_others & (bundle.part == "beyond") & (bundle.dataset != "mmlu_pro"))))
+    for label, kind, at in groups:
         rows = order_rows(bundle, at, {"ours": runs[kind].logits, "knn": knn[kind][KNN_SIZE]}, np.arange(len(bundle.models)))
+        if args.part == "test":
+            for row in rows:
+                print(f"    {label}: {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}")
         mean = mean_row(rows, "ours", "knn")
         print(f"within {label}: ours {mean[0]:.4f} knn {mean[1]:.4f} lead {mean[2]:+.4f}±{mean[3]:.4f} ({len(rows)})")
     official(bundle, runs, knn, args, done)
     zoos(bundle, runs["all"], knn["all"], inside, args)
+
+
+def calibration(bundle: Bundle, asked: np.ndarray, logits: np.ndarray) -> None:
+    """Expected calibration error in 15 equal bins, pooled and by dataset."""
+
+    def error(y: np.ndarray, p: np.ndarray) -> float:
+        bins = np.minimum((p * 15).astype(int), 14)
+        return float(sum(abs((y - p)[bins == b].sum()) for b in range(15)) / len(y))
+
+    y, p = bundle.scores[:, asked], expit(np.nan_to_num(logits[:, asked]))
+    there = ~np.isnan(y) & ~np.isnan(logits[:, asked])
+    text = [f"pooled {error(y[there], p[there]):.3f}"]
+    for name in np.unique(bundle.dataset[asked]):
+        at = there & (bundle.dataset[asked] == name)
+        if (bundle.dataset[asked] == name).sum() >= LEAST and at.any():
+            text.append(f"{name} {error(y[at], p[at]):.3f}")
+    print("ECE:", ", ".join(text))
 
 
 def official(bundle: Bundle, runs: dict[str, Run], knn: dict[str, np.ndarray], args: argparse.Namespace, done: np.ndarray) -> None:
