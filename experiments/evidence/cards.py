@@ -1,6 +1,6 @@
 """How the choice grows with the card: exam cards of 8 to 1,000 items drawn at random, the official mmlu_pro zoos.
 
-    python cards.py BODY.npz CONSTANTS.pt --part test        # the exam's items are in no split
+python cards.py BODY.npz CONSTANTS.pt --part test        # the exam's items are in no split
 """
 
 import argparse
@@ -20,15 +20,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("body", type=Path)
     parser.add_argument("constants", type=Path)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--raw", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=Path("bundle.npz"))
+    parser.add_argument("--raw", type=Path, default=Path("minilm-6.npy"))
     parser.add_argument("--fold", type=int, help="ask this fold's items; by default test's")
     args = parser.parse_args()
     bundle = Bundle(args.bundle)
     state = torch.load(args.constants)
     constants = Constants(len(state["log_prior"]))
     constants.load_state_dict(state)
-    part = np.isin(bundle.part, ("test", "beyond")) if args.fold is None else bundle.inside & (bundle.fold == args.fold)
+    part = (
+        np.isin(bundle.part, ("test", "beyond"))
+        if args.fold is None
+        else bundle.inside & (bundle.fold == args.fold)
+    )
     learnt = bundle.part == "tuning" if args.fold is None else bundle.inside & (bundle.fold != args.fold)
     bank = np.flatnonzero(learnt & bundle.permissive)
     asked = np.flatnonzero(part & (bundle.dataset == "mmlu_pro"))
@@ -54,11 +58,26 @@ def main() -> None:
                 scores = bundle.scores[np.ix_(who[zoo], asked)]
                 by_card = np.full(len(asked), int(np.argmax(mean[zoo])))
                 best = np.full(len(asked), int(np.argmax(level[zoo])))
-                for label, kappa, margin in (("argmax", 0.0, 0.0), ("margin .05", 0.0, 0.05), ("kappa .15", 0.15, 0.0)):
-                    choice = guarded(z[zoo], np.argmax(wide[zoo], 0), variance[zoo], kappa=kappa, margin=margin)
+                for label, kappa, margin in (
+                    ("argmax", 0.0, 0.0),
+                    ("margin .05", 0.0, 0.05),
+                    ("kappa .15", 0.15, 0.0),
+                ):
+                    choice = guarded(
+                        z[zoo], np.argmax(wide[zoo], 0), variance[zoo], kappa=kappa, margin=margin
+                    )
                     rows.setdefault(label, []).append(zoo_gain(scores, choice, by_card))
-                    rows.setdefault(f"{label}, against best by tuning", []).append(zoo_gain(scores, choice, best))
-        print(size, "; ".join("{} {:+.2f}±{:.2f}".format(label, *interval(np.mean(gains, 0))) for label, gains in rows.items()), flush=True)
+                    rows.setdefault(f"{label}, against best by tuning", []).append(
+                        zoo_gain(scores, choice, best)
+                    )
+        print(
+            size,
+            "; ".join(
+                "{} {:+.2f}±{:.2f}".format(label, *interval(np.mean(gains, 0)))
+                for label, gains in rows.items()
+            ),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

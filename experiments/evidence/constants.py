@@ -39,7 +39,12 @@ class Constants(nn.Module):
         self.fix_prior, self.fix_weight = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(0.8))
 
     def forward(
-        self, support: dict[str, Tensor], scores: Tensor, weights: Tensor, query: dict[str, Tensor], bank: dict[str, Tensor] | None = None
+        self,
+        support: dict[str, Tensor],
+        scores: Tensor,
+        weights: Tensor,
+        query: dict[str, Tensor],
+        bank: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """[2 + levels, candidate, query]: base, each level's change of ability, variance of the sum.
 
@@ -62,7 +67,9 @@ class Constants(nn.Module):
         difficulty = query["difficulty"]
         if bank is not None and self.correct:
             pull = kernel(query, bank, self.fix_raw.exp(), self.fix_key.exp()) * bank["reliability"]
-            difficulty = difficulty + self.fix_weight * (pull @ bank["correction"]) / (pull.sum(1) + self.fix_prior.exp() * 0.1)
+            difficulty = difficulty + self.fix_weight * (pull @ bank["correction"]) / (
+                pull.sum(1) + self.fix_prior.exp() * 0.1
+            )
         gain = self.slope * (1 + query["gain"])
         base = gain * (level[:, None] - difficulty)
         moved = torch.zeros_like(base)
@@ -80,10 +87,14 @@ class Constants(nn.Module):
 
 def kernel(query: dict[str, Tensor], support: dict[str, Tensor], raw: Tensor, key: Tensor) -> Tensor:
     """[query, item]."""
-    return torch.exp(raw * (query["raw"] @ support["raw"].T - 1) + key * (query["key"] @ support["key"].T - 1))
+    return torch.exp(
+        raw * (query["raw"] @ support["raw"].T - 1) + key * (query["key"] @ support["key"].T - 1)
+    )
 
 
-def crowd(difficulty: Tensor, scores: Tensor, known: Tensor, *, spread: float, rounds: int = 3) -> tuple[Tensor, Tensor]:
+def crowd(
+    difficulty: Tensor, scores: Tensor, known: Tensor, *, spread: float, rounds: int = 3
+) -> tuple[Tensor, Tensor]:
     """How much harder items are than their text says, by those who answered them: correction and reliability, [item].
 
     Args:
@@ -110,14 +121,18 @@ def crowd(difficulty: Tensor, scores: Tensor, known: Tensor, *, spread: float, r
 class Fold:
     """A body's encodings, the items that it may have learnt from, and those that it never saw."""
 
-    def __init__(self, bundle: Bundle, path: Path, raw: Tensor, *, support: np.ndarray, queries: np.ndarray) -> None:
+    def __init__(
+        self, bundle: Bundle, path: Path, raw: Tensor, *, support: np.ndarray, queries: np.ndarray
+    ) -> None:
         loaded = np.load(path)
         key = torch.from_numpy(loaded["keys"][0].astype(np.float32))
         self.encoded = {
             "difficulty": torch.from_numpy(loaded["difficulty"].astype(np.float32)),
             "gain": torch.from_numpy(loaded["gain"].astype(np.float32)),
             "key": F.normalize(key, dim=1),
-            "raw": F.normalize(torch.from_numpy(loaded["raw"].astype(np.float32)), dim=1) if "raw" in loaded else raw,
+            "raw": F.normalize(torch.from_numpy(loaded["raw"].astype(np.float32)), dim=1)
+            if "raw" in loaded
+            else raw,
         }
         self.support, self.queries, self.bundle = support, queries, bundle
         self.correction, self.reliability = torch.zeros(len(bundle.ids)), torch.zeros(len(bundle.ids))
@@ -133,18 +148,32 @@ class Fold:
             if not who.any():
                 continue
             known = torch.from_numpy((~np.isnan(scores[who])).astype(np.float32))
-            found = crowd(self.encoded["difficulty"][mine], torch.from_numpy(np.nan_to_num(scores[who])), known, spread=spread)
+            found = crowd(
+                self.encoded["difficulty"][mine],
+                torch.from_numpy(np.nan_to_num(scores[who])),
+                known,
+                spread=spread,
+            )
             self.correction[mine], self.reliability[mine] = found
 
     def bank(self, items: np.ndarray) -> dict[str, Tensor]:
         """The items that the crowd answered."""
         at = torch.from_numpy(items[(self.reliability[items] > 0).numpy()])
-        return {"raw": self.encoded["raw"][at], "key": self.encoded["key"][at], "correction": self.correction[at], "reliability": self.reliability[at]}
+        return {
+            "raw": self.encoded["raw"][at],
+            "key": self.encoded["key"][at],
+            "correction": self.correction[at],
+            "reliability": self.reliability[at],
+        }
 
     def evidence(self, where: np.ndarray, *, corrected: np.ndarray | None = None) -> dict[str, Tensor]:
         """Encodings of evidence items, with the crowd's difficulty (of those `corrected`, by default all)."""
         found = self.at(where)
-        use = torch.ones(len(where)) if corrected is None else torch.from_numpy(corrected[where].astype(np.float32))
+        use = (
+            torch.ones(len(where))
+            if corrected is None
+            else torch.from_numpy(corrected[where].astype(np.float32))
+        )
         found["difficulty"] = found["difficulty"] + self.correction[torch.from_numpy(where)] * use
         return found
 
@@ -152,7 +181,15 @@ class Fold:
         return {name: value[torch.from_numpy(where)] for name, value in self.encoded.items()}
 
 
-def step_loss(constants: Constants, fold: Fold, name: str, who: np.ndarray, rng: np.random.Generator, weights: Losses, args: argparse.Namespace) -> Tensor:
+def step_loss(
+    constants: Constants,
+    fold: Fold,
+    name: str,
+    who: np.ndarray,
+    rng: np.random.Generator,
+    weights: Losses,
+    args: argparse.Namespace,
+) -> Tensor:
     """Loss of some queries of a dataset with thinned evidence."""
     bundle = fold.bundle
     mine = fold.queries[bundle.dataset[fold.queries] == name]
@@ -163,9 +200,13 @@ def step_loss(constants: Constants, fold: Fold, name: str, who: np.ndarray, rng:
     thin = np.zeros(known.shape, np.float32)
     for row in range(len(who)):
         mode = rng.random()
-        free = known[row] & (same if mode < 0.25 else ~same if mode < 0.4 and (known[row] & ~same).sum() >= 20 else True)
+        free = known[row] & (
+            same if mode < 0.25 else ~same if mode < 0.4 and (known[row] & ~same).sum() >= 20 else True
+        )
         at = np.flatnonzero(free)
-        wanted = len(at) if rng.random() < 0.5 else int(np.exp(rng.uniform(np.log(16), np.log(max(len(at), 17)))))
+        wanted = (
+            len(at) if rng.random() < 0.5 else int(np.exp(rng.uniform(np.log(16), np.log(max(len(at), 17)))))
+        )
         thin[row, rng.permutation(at)[:wanted]] = 1
     use = thin.any(0)
     support = fold.support[use]
@@ -187,7 +228,11 @@ def step_loss(constants: Constants, fold: Fold, name: str, who: np.ndarray, rng:
     if weights.rank:
         other = torch.from_numpy(rng.permutation(len(asked)))
         lead, both = y - y[:, other], m & m[:, other]
-        rank = F.binary_cross_entropy_with_logits(z - z[:, other], (lead > 0).float(), reduction="none") * lead.abs() * both
+        rank = (
+            F.binary_cross_entropy_with_logits(z - z[:, other], (lead > 0).float(), reduction="none")
+            * lead.abs()
+            * both
+        )
         loss = loss + weights.rank * rank.sum() / (lead.abs() * both).sum().clamp(min=1)
     level = (y * m).sum(1) / m.sum(1).clamp(min=1)
     order, gains = torch.argsort(level).numpy(), []
@@ -255,7 +300,13 @@ def predict(
     filled = torch.from_numpy(np.nan_to_num(fold.bundle.scores[np.ix_(who, support[use])])) * (thin > 0)
     known = fold.bank(bank)
     blocks = [
-        constants(evidence, filled, thin, fold.at(queries[start : start + 512]), known if len(known["key"]) else None).numpy()
+        constants(
+            evidence,
+            filled,
+            thin,
+            fold.at(queries[start : start + 512]),
+            known if len(known["key"]) else None,
+        ).numpy()
         for start in range(0, len(queries), 512)
     ]
     return np.concatenate(blocks, 2)
@@ -265,19 +316,23 @@ def arguments() -> argparse.ArgumentParser:
     """Settings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bodies", type=Path)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--raw", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=Path("bundle.npz"))
+    parser.add_argument("--raw", type=Path, default=Path("minilm-6.npy"))
     parser.add_argument("--levels", type=int, default=2)
     parser.add_argument("--spread", type=float, default=1.0)
     parser.add_argument("--no-correction", action="store_true")
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--folds", default="0,1,2,3,4")
-    parser.add_argument("--all-origins", action="store_true", help="fit on origins that may only be measured, too")
+    parser.add_argument(
+        "--all-origins", action="store_true", help="fit on origins that may only be measured, too"
+    )
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rank", type=float, default=0.3)
     parser.add_argument("--choice", type=float, default=2.0)
-    parser.add_argument("--final", type=Path, help="score test with this body, once; constants from all of the folds")
+    parser.add_argument(
+        "--final", type=Path, help="score test with this body, once; constants from all of the folds"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
@@ -309,14 +364,21 @@ def main() -> None:
     exam = np.flatnonzero(bundle.part == "exam")
     for fold in folds.values():
         fold.ask_crowd(np.concatenate([fold.support, exam]), args.spread)
-    result = {kind: np.full((count, len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds}
+    result = {
+        kind: np.full((count, len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds
+    }
     if args.final:
         constants = fit(list(folds.values()), args, permissive_only=not args.all_origins)
         torch.save(constants.state_dict(), args.output.with_suffix(".constants.pt"))
-        learnt, asked = np.flatnonzero(bundle.part == "tuning"), np.flatnonzero(np.isin(bundle.part, ("test", "beyond")))
+        learnt, asked = (
+            np.flatnonzero(bundle.part == "tuning"),
+            np.flatnonzero(np.isin(bundle.part, ("test", "beyond"))),
+        )
         last = Fold(bundle, args.final, raw, support=learnt, queries=asked)
         last.ask_crowd(np.concatenate([learnt, exam]), args.spread)
-        print("final", *(f"{name} {value.tolist()}" for name, value in constants.named_parameters()), flush=True)
+        print(
+            "final", *(f"{name} {value.tolist()}" for name, value in constants.named_parameters()), flush=True
+        )
         predict_kinds(bundle, constants, last, result)
         np.savez_compressed(args.output, **result)
         return
@@ -357,7 +419,9 @@ def predict_kinds(bundle: Bundle, constants: Constants, fold: Fold, result: dict
             # The exam's items were selected, half right and half wrong: their corrections are biased as a sample.
             at = np.ix_(np.arange(len(result["exam"])), who, mine)
             weights = evidence_weights(bundle, exam)[who]
-            result["exam"][at] = predict(constants, fold, weights, who, exam, mine, banks["few"], corrected=exam)
+            result["exam"][at] = predict(
+                constants, fold, weights, who, exam, mine, banks["few"], corrected=exam
+            )
 
 
 if __name__ == "__main__":

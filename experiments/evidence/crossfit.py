@@ -1,7 +1,7 @@
 """Train the head on frozen features and measure it, cross-fitted over tuning and validation.
 
-    python crossfit.py FEATURES --bundle bundle.npz --features minilm-6.npy [--folds 0,1,2,3,4] [--steps 1500] -o OUT.npz
-    python crossfit.py ... --part test         # once, at the end
+python crossfit.py FEATURES --bundle bundle.npz --features minilm-6.npy [--folds 0,1,2,3,4] [--steps 1500] -o OUT.npz
+python crossfit.py ... --part test         # once, at the end
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from episodes import Episodes, Losses, World, loss_of
+
 from network import EvidenceNetwork
 
 
@@ -25,7 +26,9 @@ class Bundle:
         self.scores = np.full((len(self.models), len(self.ids)), np.nan, np.float32)
         self.scores[self.model, self.item] = self.score
         self.by_task = np.isin(self.origin, ("reasoning_gym", "haerae_logical_puzzles"))
-        self.group = np.char.add(np.char.add(self.dataset, "|"), np.where(self.dataset == "mmlu_pro", self.category, self.task))
+        self.group = np.char.add(
+            np.char.add(self.dataset, "|"), np.where(self.dataset == "mmlu_pro", self.category, self.task)
+        )
         self.inside = np.isin(self.part, ("tuning", "validation"))
         self.any_unseen = self.unseen | self.unseen_validation
 
@@ -48,14 +51,27 @@ def train(
     torch.manual_seed(args.seed)
     at = bundle.training(fold)
     seen = np.flatnonzero(~bundle.any_unseen)
-    episodes = Episodes(world_of(bundle, at, seen), pool=args.pool, origins=args.origins, candidates=args.candidates, seed=args.seed)
+    episodes = Episodes(
+        world_of(bundle, at, seen),
+        pool=args.pool,
+        origins=args.origins,
+        candidates=args.candidates,
+        seed=args.seed,
+    )
     known = torch.from_numpy(features[at])
     net = EvidenceNetwork(
-        features.shape[1], hidden=args.hidden, key=args.key, kernels=args.kernels, own_keys=args.own_keys, dropout=args.dropout
+        features.shape[1],
+        hidden=args.hidden,
+        key=args.key,
+        kernels=args.kernels,
+        own_keys=args.own_keys,
+        dropout=args.dropout,
     )
     body = [p for n, p in net.named_parameters() if p.ndim > 1]
     rest = [p for n, p in net.named_parameters() if p.ndim <= 1]
-    opt = torch.optim.AdamW([{"params": body, "weight_decay": args.decay}, {"params": rest, "weight_decay": 0.0}], args.lr)
+    opt = torch.optim.AdamW(
+        [{"params": body, "weight_decay": args.decay}, {"params": rest, "weight_decay": 0.0}], args.lr
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(opt, args.lr, total_steps=args.steps)
     losses, start, seen_losses = Losses(rank=args.rank, choice=args.choice), time.time(), []
     for step in range(args.steps):
@@ -81,7 +97,13 @@ def train(
                 value.detach().numpy().round(2).tolist()
                 for value in (net.log_sharpness, net.log_prior, net.slope, net.level_mean, net.log_precision)
             ]
-            print(step + 1, np.mean(seen_losses[-250:], 0).round(4), f"{time.time() - start:.0f}s", *constants, flush=True)
+            print(
+                step + 1,
+                np.mean(seen_losses[-250:], 0).round(4),
+                f"{time.time() - start:.0f}s",
+                *constants,
+                flush=True,
+            )
     return net.eval()
 
 
@@ -99,7 +121,12 @@ def predict(
     result = []
     for start in range(0, len(queries), 512):
         asked = net.encode(torch.from_numpy(features[queries[start : start + 512]]))
-        scored = net(evidence, torch.from_numpy(np.nan_to_num(scores) * (weights > 0)), torch.from_numpy(weights), asked)
+        scored = net(
+            evidence,
+            torch.from_numpy(np.nan_to_num(scores) * (weights > 0)),
+            torch.from_numpy(weights),
+            asked,
+        )
         result.append(torch.cat([scored.base[None], scored.offsets, scored.variance[None]]).numpy())
     return np.concatenate(result, 2)
 
@@ -115,7 +142,9 @@ def encodings(net: EvidenceNetwork, features: np.ndarray) -> dict[str, np.ndarra
     }
 
 
-def evidence_weights(bundle: Bundle, support: np.ndarray, *, few: int | None = None, seed: int = 0) -> np.ndarray:
+def evidence_weights(
+    bundle: Bundle, support: np.ndarray, *, few: int | None = None, seed: int = 0
+) -> np.ndarray:
     """[candidate, support]: 1 where there is an outcome; with `few`, so many of each dataset at random."""
     known = ~np.isnan(bundle.scores[:, support])
     if few is None:
@@ -132,7 +161,7 @@ def evidence_weights(bundle: Bundle, support: np.ndarray, *, few: int | None = N
 def arguments() -> argparse.ArgumentParser:
     """Settings of the head and its tuning."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=Path("bundle.npz"))
     parser.add_argument("--features", nargs="+", type=Path, required=True)
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--part", default="crossfit", choices=("crossfit", "test"))
@@ -144,7 +173,9 @@ def arguments() -> argparse.ArgumentParser:
     for name, default in {"lr": 1.5e-3, "decay": 0.02, "dropout": 0.2, "rank": 0.3, "choice": 2.0}.items():
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--own-keys", action="store_true")
-    parser.add_argument("--bodies-only", action="store_true", help="write encodings of every fold, no predictions")
+    parser.add_argument(
+        "--bodies-only", action="store_true", help="write encodings of every fold, no predictions"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
@@ -165,12 +196,20 @@ def main() -> None:
     folds = [int(fold) for fold in args.folds.split(",")] if args.part == "crossfit" else [None]
     count = args.kernels + 2
     kinds = ("all", "few", "exam", "others")
-    result = {kind: np.full((count, len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds}
+    result = {
+        kind: np.full((count, len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds
+    }
     for fold in folds:
         net = train(bundle, features, fold, args)
         if args.bodies_only:
-            constants = {n: p.detach().numpy() for n, p in net.named_parameters() if p.ndim <= 1 and "." not in n}
-            np.savez(f"{args.output}-{'final' if fold is None else fold}.npz", **encodings(net, features), **constants)
+            constants = {
+                n: p.detach().numpy() for n, p in net.named_parameters() if p.ndim <= 1 and "." not in n
+            }
+            np.savez(
+                f"{args.output}-{'final' if fold is None else fold}.npz",
+                **encodings(net, features),
+                **constants,
+            )
             continue
         if fold is None:
             support = np.flatnonzero(bundle.part == "tuning")
@@ -180,7 +219,9 @@ def main() -> None:
             support = np.flatnonzero(bundle.inside & (bundle.fold != fold))
             queries = np.flatnonzero(bundle.inside & (bundle.fold == fold))
         evidence = bundle.scores[:, support]
-        result["all"][:, :, queries] = predict(net, features, evidence, evidence_weights(bundle, support), support, queries)
+        result["all"][:, :, queries] = predict(
+            net, features, evidence, evidence_weights(bundle, support), support, queries
+        )
         few = evidence_weights(bundle, support, few=50)
         for name in np.unique(bundle.dataset[queries]):
             mine = queries[bundle.dataset[queries] == name]
@@ -192,7 +233,9 @@ def main() -> None:
                 result["others"][:, :, mine] = predict(net, features, evidence, all_others, support, mine)
         exam = np.flatnonzero(bundle.part == "exam")
         mine = queries[bundle.dataset[queries] == "mmlu_pro"]
-        result["exam"][:, :, mine] = predict(net, features, bundle.scores[:, exam], evidence_weights(bundle, exam), exam, mine)
+        result["exam"][:, :, mine] = predict(
+            net, features, bundle.scores[:, exam], evidence_weights(bundle, exam), exam, mine
+        )
         print("fold", fold, "predicted", flush=True)
     if not args.bodies_only:
         np.savez_compressed(args.output, **result)

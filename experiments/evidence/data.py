@@ -41,7 +41,9 @@ def main(shared: Path, target: Path) -> None:
     by_task = items.origin.isin(BY_TASK)
     tasks = {task: part for group in splits["tasks"].values() for task, part in group.items()}
     part = np.where(by_task, items.task.map(tasks), items.text.map(split_of)).astype(object)
-    beyond = items.category.isin(splits["out_of_domain"]["mmlu_pro_categories"]) & (items.dataset == "mmlu_pro")
+    beyond = items.category.isin(splits["out_of_domain"]["mmlu_pro_categories"]) & (
+        items.dataset == "mmlu_pro"
+    )
     beyond |= items.dataset.isin(splits["out_of_domain"]["datasets"])
     exam = set(stems[items.instruction_id.isin(item.id for item in AptitudeTest.shipped().items)])
     part[beyond.to_numpy()] = "beyond"

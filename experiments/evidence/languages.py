@@ -1,6 +1,6 @@
 """Within-candidate order on Korean, English and Japanese items, for several runs.
 
-    python languages.py crossfit|test NAME=RUN.npz ...
+python languages.py crossfit|test NAME=RUN.npz ...
 """
 
 import sys
@@ -13,7 +13,7 @@ from measure import within
 
 def main(part: str, runs: dict[str, Path]) -> None:
     """Print one row per group of items."""
-    bundle = Bundle(Path(sys.argv[1]))
+    bundle = Bundle(Path("bundle.npz"))
     inside = bundle.inside if part == "crossfit" else bundle.part == "test"
     korean = np.char.endswith(bundle.task, "_ko")
     puzzles = bundle.dataset == "haerae_logical_puzzles"

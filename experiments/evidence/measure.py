@@ -88,7 +88,12 @@ def guarded(
 
 
 def random_zoos(
-    scores: np.ndarray, level: np.ndarray, choose: Callable[[np.ndarray], np.ndarray], *, draws: int = 60, least: int = 20
+    scores: np.ndarray,
+    level: np.ndarray,
+    choose: Callable[[np.ndarray], np.ndarray],
+    *,
+    draws: int = 60,
+    least: int = 20,
 ) -> list[np.ndarray]:
     """Gain over the best single by level [candidate, item], five of eight neighbours by it; per-item gains of each draw.
 

@@ -1,6 +1,6 @@
 """kNN on sentence embeddings, fitted on each candidate's own outcomes: the baseline, cached beside the predictions.
 
-    python neighbours.py crossfit|test minilm-6.npy OUT.npz
+python neighbours.py crossfit|test minilm-6.npy OUT.npz
 """
 
 import sys
@@ -33,7 +33,9 @@ def neighbours(
                 for at, size in enumerate(SIZES):
                     use = has & (rank <= min(size, max(5, int(weights[row].sum()) // 4)))
                     found = use.sum(1)
-                    result[at, row, block] = np.where(found > 0, (value * use).sum(1) / np.maximum(found, 1), np.nan)
+                    result[at, row, block] = np.where(
+                        found > 0, (value * use).sum(1) / np.maximum(found, 1), np.nan
+                    )
     return result
 
 
@@ -43,7 +45,9 @@ def main(part: str, features: Path, target: Path) -> None:
     embeddings = np.load(features).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     kinds = ("all", "few", "others")
-    result = {kind: np.full((len(SIZES), len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds}
+    result = {
+        kind: np.full((len(SIZES), len(bundle.models), len(bundle.ids)), np.nan, np.float16) for kind in kinds
+    }
     for fold in range(5) if part == "crossfit" else [None]:
         if fold is None:
             support = np.flatnonzero(bundle.part == "tuning")

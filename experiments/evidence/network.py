@@ -56,12 +56,21 @@ class EvidenceNetwork(nn.Module):
     """
 
     def __init__(
-        self, features: int, *, hidden: int = 256, key: int = 64, kernels: int = 2, own_keys: bool = False, dropout: float = 0.2
+        self,
+        features: int,
+        *,
+        hidden: int = 256,
+        key: int = 64,
+        kernels: int = 2,
+        own_keys: bool = False,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.kernels, self.own_keys = kernels, own_keys
         self.norm = nn.LayerNorm(features)
-        self.body = nn.Sequential(nn.Dropout(dropout / 2), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.body = nn.Sequential(
+            nn.Dropout(dropout / 2), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout)
+        )
         self.difficulty, self.gain = nn.Linear(hidden, 1), nn.Linear(hidden, 1)
         self.key = nn.Linear(hidden, key * (kernels if own_keys else 1))
         self.log_sharpness = nn.Parameter(torch.linspace(1.0, 2.3, kernels))
@@ -72,11 +81,15 @@ class EvidenceNetwork(nn.Module):
     def encode(self, features: Tensor) -> Encoded:
         """Read features [item, feature]."""
         state = self.body(self.norm(features))
-        keys = self.key(state).view(len(features), -1, self.key.out_features // (self.kernels if self.own_keys else 1))
+        keys = self.key(state).view(
+            len(features), -1, self.key.out_features // (self.kernels if self.own_keys else 1)
+        )
         keys = F.normalize(keys, dim=-1).transpose(0, 1).expand(self.kernels, -1, -1)
         return Encoded(self.difficulty(state)[:, 0], 0.3 * torch.tanh(self.gain(state)[:, 0]), keys)
 
-    def levels(self, difficulty: Tensor, scores: Tensor, weights: Tensor, *, steps: int = 8) -> tuple[Tensor, Tensor]:
+    def levels(
+        self, difficulty: Tensor, scores: Tensor, weights: Tensor, *, steps: int = 8
+    ) -> tuple[Tensor, Tensor]:
         """MAP levels and their variances, [candidate] each.
 
         Args:

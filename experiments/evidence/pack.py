@@ -1,13 +1,13 @@
 """Everything that `tune.py` reads, small enough to carry: outcomes, token ids, encoders in 8 bits a weight.
 
-    python pack.py bundle.npz FOLDER
+python pack.py bundle.npz FOLDER
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from encoders import E5_FILE, read_e5, read_minilm, token_ids
+from encoders import e5_file, read_e5, read_minilm, token_ids
 
 from modelsat.records.splits import question_of
 
@@ -21,14 +21,17 @@ def main(bundle: Path, target: Path) -> None:
     texts = raw["text"].tolist()
     np.savez_compressed(
         target / "world.npz",
-        **{name: raw[name] for name in ("models", "dataset", "origin", "part", "fold", "permissive", "model", "item")},
+        **{
+            name: raw[name]
+            for name in ("models", "dataset", "origin", "part", "fold", "permissive", "model", "item")
+        },
         score=raw["score"].astype(np.float16),
         any_unseen=raw["unseen"] | raw["unseen_validation"],
         group=np.where(raw["dataset"] == "mmlu_pro", raw["category"], raw["task"]),
         by_task=np.isin(raw["origin"], ("reasoning_gym", "haerae_logical_puzzles")),
     )
     stems = {at: question_of(text) for at, text in enumerate(texts) if question_of(text) != text}
-    for name, read in (("minilm", read_minilm), ("e5", lambda: read_e5(E5_FILE))):
+    for name, read in (("minilm", read_minilm), ("e5", lambda: read_e5(e5_file()))):
         tensors, tokenizer = read()
         rows = token_ids(texts + list(stems.values()), encoder=name, tokenizer=tokenizer, budget=BUDGET)
         stem_of = np.arange(len(texts))

@@ -1,6 +1,6 @@
 """Tables from predictions: within-candidate order, zoos, random zoos; beside kNN on the same evidence.
 
-    python table.py RUN.npz KNN.npz --shared SHARED_DATA [--part crossfit|test] [--kappa 0,0.5,1 --margin 0]
+python table.py RUN.npz KNN.npz --shared SHARED_DATA [--part crossfit|test] [--kappa 0,0.5,1 --margin 0]
 """
 
 import argparse
@@ -32,16 +32,28 @@ class Run:
         self.variance = values[-1]
 
 
-def levels(bundle: Bundle, part: str, who: np.ndarray, datasets: list[str], asked: np.ndarray, *, shared: bool = False) -> np.ndarray:
+def levels(
+    bundle: Bundle,
+    part: str,
+    who: np.ndarray,
+    datasets: list[str],
+    asked: np.ndarray,
+    *,
+    shared: bool = False,
+) -> np.ndarray:
     """[candidate, asked]: mean score on the datasets' outcomes that may be known when an item is asked.
 
     With `shared`, over the items that all of the candidates have.
     """
-    inside = np.isin(bundle.dataset, datasets) & (bundle.inside if part == "crossfit" else bundle.part == "tuning")
+    inside = np.isin(bundle.dataset, datasets) & (
+        bundle.inside if part == "crossfit" else bundle.part == "tuning"
+    )
     result = np.full((len(who), len(asked)), np.nan)
     for fold in range(5) if part == "crossfit" else [None]:
         mine = np.ones(len(asked), bool) if fold is None else bundle.fold[asked] == fold
-        scores = bundle.scores[np.ix_(who, np.flatnonzero(inside if fold is None else inside & (bundle.fold != fold)))]
+        scores = bundle.scores[
+            np.ix_(who, np.flatnonzero(inside if fold is None else inside & (bundle.fold != fold)))
+        ]
         if shared and (~np.isnan(scores).any(0)).sum() >= 10:
             scores = scores[:, ~np.isnan(scores).any(0)]
         known = (~np.isnan(scores)).sum(1)
@@ -49,7 +61,9 @@ def levels(bundle: Bundle, part: str, who: np.ndarray, datasets: list[str], aske
     return result
 
 
-def order_rows(bundle: Bundle, asked: np.ndarray, runs: dict[str, np.ndarray], candidates: np.ndarray) -> list[dict]:
+def order_rows(
+    bundle: Bundle, asked: np.ndarray, runs: dict[str, np.ndarray], candidates: np.ndarray
+) -> list[dict]:
     """Within-candidate concordance by dataset; the small datasets pooled. Candidates by whether tuning saw them."""
     rows = []
     names, counts = np.unique(bundle.dataset[asked], return_counts=True)
@@ -61,7 +75,9 @@ def order_rows(bundle: Bundle, asked: np.ndarray, runs: dict[str, np.ndarray], c
         usable = ~np.any([np.isnan(run[np.ix_(candidates, mine)]).all(1) for run in runs.values()], 0)
         scores = np.where(usable[:, None], scores, np.nan)
         for label, run in runs.items():
-            mean, influence, count = within(scores, np.nan_to_num(run[np.ix_(candidates, mine)]), least=min(20, len(mine)))
+            mean, influence, count = within(
+                scores, np.nan_to_num(run[np.ix_(candidates, mine)]), least=min(20, len(mine))
+            )
             row |= {label: mean, f"{label} influence": influence, "candidates": count}
         if row["candidates"] >= 1:
             rows.append(row)
@@ -88,8 +104,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("knn", type=Path)
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--bundle", type=Path, default=Path("bundle.npz"))
     parser.add_argument("--part", default="crossfit", choices=("crossfit", "test"))
     parser.add_argument("--kappa", default="0,0.3,0.6,1")
     parser.add_argument("--margin", default="0,0.1,0.2")
@@ -102,28 +118,47 @@ def main() -> None:
     done = ~np.isnan(runs["all"].logits).all(0)
     done_others = ~np.isnan(runs["others"].logits).all(0)
     inside = np.flatnonzero(done & (bundle.inside if args.part == "crossfit" else bundle.part == "test"))
-    seen, unseen = np.flatnonzero(~bundle.any_unseen), np.flatnonzero(bundle.unseen if args.part == "test" else bundle.any_unseen)
+    seen, unseen = (
+        np.flatnonzero(~bundle.any_unseen),
+        np.flatnonzero(bundle.unseen if args.part == "test" else bundle.any_unseen),
+    )
     print(f"== {args.run.stem}: {len(inside)} items")
     for label, who in (("seen", seen), ("unseen", unseen)):
         for kind in ("all", "few"):
             rows = order_rows(bundle, inside, {"ours": runs[kind].logits, "knn": knn[kind][KNN_SIZE]}, who)
             mean = mean_row(rows, "ours", "knn")
-            print(f"within {label} {kind}: ours {mean[0]:.4f} knn {mean[1]:.4f} lead {mean[2]:+.4f}±{mean[3]:.4f} ({len(rows)} datasets)")
+            print(
+                f"within {label} {kind}: ours {mean[0]:.4f} knn {mean[1]:.4f} lead {mean[2]:+.4f}±{mean[3]:.4f} ({len(rows)} datasets)"
+            )
             if kind == "all" and not args.brief:
                 for row in rows:
-                    print(f"    {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}")
+                    print(
+                        f"    {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}"
+                    )
     calibration(bundle, inside, runs["all"].logits)
     by_task = inside[bundle.by_task[inside]]
     groups = [("unseen tasks", "all", by_task), ("other datasets only", "others", inside)]
     if args.part == "test":
-        groups.append(("beyond", "others", np.flatnonzero(done_others & (bundle.part == "beyond") & (bundle.dataset != "mmlu_pro"))))
+        groups.append(
+            (
+                "beyond",
+                "others",
+                np.flatnonzero(done_others & (bundle.part == "beyond") & (bundle.dataset != "mmlu_pro")),
+            )
+        )
     for label, kind, at in groups:
-        rows = order_rows(bundle, at, {"ours": runs[kind].logits, "knn": knn[kind][KNN_SIZE]}, np.arange(len(bundle.models)))
+        rows = order_rows(
+            bundle, at, {"ours": runs[kind].logits, "knn": knn[kind][KNN_SIZE]}, np.arange(len(bundle.models))
+        )
         if args.part == "test":
             for row in rows:
-                print(f"    {label}: {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}")
+                print(
+                    f"    {label}: {row['dataset']:28s} n={row['items']:5d} C={row['candidates']:3d} {row['ours']:.3f} {row['knn']:.3f}"
+                )
         mean = mean_row(rows, "ours", "knn")
-        print(f"within {label}: ours {mean[0]:.4f} knn {mean[1]:.4f} lead {mean[2]:+.4f}±{mean[3]:.4f} ({len(rows)})")
+        print(
+            f"within {label}: ours {mean[0]:.4f} knn {mean[1]:.4f} lead {mean[2]:+.4f}±{mean[3]:.4f} ({len(rows)})"
+        )
     official(bundle, runs, knn, args, done)
     zoos(bundle, runs["all"], knn["all"], inside, args)
 
@@ -145,7 +180,13 @@ def calibration(bundle: Bundle, asked: np.ndarray, logits: np.ndarray) -> None:
     print("ECE:", ", ".join(text))
 
 
-def official(bundle: Bundle, runs: dict[str, Run], knn: dict[str, np.ndarray], args: argparse.Namespace, done: np.ndarray) -> None:
+def official(
+    bundle: Bundle,
+    runs: dict[str, Run],
+    knn: dict[str, np.ndarray],
+    args: argparse.Namespace,
+    done: np.ndarray,
+) -> None:
     """The mmlu_pro split: AUC and six zoos, from the exam alone and from all outcomes."""
     part = bundle.inside if args.part == "crossfit" else np.isin(bundle.part, ("test", "beyond"))
     asked = np.flatnonzero(done & part & (bundle.dataset == "mmlu_pro"))
@@ -153,11 +194,24 @@ def official(bundle: Bundle, runs: dict[str, Run], knn: dict[str, np.ndarray], a
     full = np.flatnonzero((~np.isnan(bundle.scores[:, asked])).mean(1) > 0.95)
     asked = asked[~np.isnan(bundle.scores[np.ix_(full, asked)]).any(0)]
     groups = {"seen": full[~bundle.any_unseen[full]], "unseen": full[bundle.unseen[full]]}
-    tables = {"exam": runs["exam"].logits, "all": runs["all"].logits, "knn 200": knn["all"][3], "knn 100": knn["all"][2]}
+    tables = {
+        "exam": runs["exam"].logits,
+        "all": runs["all"].logits,
+        "knn 200": knn["all"][3],
+        "knn 100": knn["all"][2],
+    }
     for label, table in tables.items():
-        auc = {g: pooled_auc(bundle.scores[np.ix_(who, asked)], table[np.ix_(who, asked)]) for g, who in groups.items()}
-        inner = {g: within(bundle.scores[np.ix_(who, asked)], table[np.ix_(who, asked)])[0] for g, who in groups.items()}
-        print(f"mmlu_pro {label} ({len(asked)}): AUC seen {auc['seen']:.4f} unseen {auc['unseen']:.4f}; within {inner['seen']:.4f} {inner['unseen']:.4f}")
+        auc = {
+            g: pooled_auc(bundle.scores[np.ix_(who, asked)], table[np.ix_(who, asked)])
+            for g, who in groups.items()
+        }
+        inner = {
+            g: within(bundle.scores[np.ix_(who, asked)], table[np.ix_(who, asked)])[0]
+            for g, who in groups.items()
+        }
+        print(
+            f"mmlu_pro {label} ({len(asked)}): AUC seen {auc['seen']:.4f} unseen {auc['unseen']:.4f}; within {inner['seen']:.4f} {inner['unseen']:.4f}"
+        )
     gains: dict[str, list[np.ndarray]] = {}
     for zoo, members in OFFICIAL.items():
         who = np.array([names.index(name) for name in members.split()])
@@ -169,13 +223,18 @@ def official(bundle: Bundle, runs: dict[str, Run], knn: dict[str, np.ndarray], a
             for kappa, margin in settings(args):
                 for base, reference in (("best", best), ("wide", np.argmax(wide, 0))):
                     choice = guarded(z, reference, var, kappa=kappa, margin=margin)
-                    gains.setdefault(f"{label} k={kappa} m={margin} from {base}", []).append(zoo_gain(scores, choice, best))
+                    gains.setdefault(f"{label} k={kappa} m={margin} from {base}", []).append(
+                        zoo_gain(scores, choice, best)
+                    )
         for at, size in ((1, 50), (2, 100), (3, 200)):
             table = knn["all"][at][np.ix_(who, asked)]
             gains.setdefault(f"knn {size}", []).append(zoo_gain(scores, np.argmax(table, 0), best))
     for label, values in gains.items():
         mean, error = interval(np.mean(values, 0))
-        print(f"  six zoos {label:32s} {mean:+.2f}±{error:.2f}  " + " ".join(f"{100 * v.mean():+.2f}" for v in values))
+        print(
+            f"  six zoos {label:32s} {mean:+.2f}±{error:.2f}  "
+            + " ".join(f"{100 * v.mean():+.2f}" for v in values)
+        )
 
 
 def settings(args: argparse.Namespace) -> list[tuple[float, float]]:
@@ -200,9 +259,16 @@ def zoos(bundle: Bundle, run: Run, knn: np.ndarray, inside: np.ndarray, args: ar
             if len(at):
                 by_dataset[at] = np.argmax(levels(bundle, args.part, who, [name], asked[at], shared=True), 0)
         scores = bundle.scores[np.ix_(who, asked)]
-        z, wide, var = (np.nan_to_num(t[np.ix_(who, asked)], nan=-9) for t in (run.logits, run.wide, run.variance))
-        choices = {f"k={k} m={m} from wide": guarded(z, np.argmax(wide, 0), var, kappa=k, margin=m) for k, m in settings(args)}
-        choices |= {f"k={k} m={m} from best": guarded(z, best, var, kappa=k, margin=m) for k, m in settings(args)}
+        z, wide, var = (
+            np.nan_to_num(t[np.ix_(who, asked)], nan=-9) for t in (run.logits, run.wide, run.variance)
+        )
+        choices = {
+            f"k={k} m={m} from wide": guarded(z, np.argmax(wide, 0), var, kappa=k, margin=m)
+            for k, m in settings(args)
+        }
+        choices |= {
+            f"k={k} m={m} from best": guarded(z, best, var, kappa=k, margin=m) for k, m in settings(args)
+        }
         choices |= {"by dataset": by_dataset, "wide": np.argmax(wide, 0)}
         for at, size in ((1, 50), (2, 100), (3, 200)):
             choices[f"knn {size}"] = np.argmax(np.nan_to_num(knn[at][np.ix_(who, asked)], nan=-9), 0)
@@ -212,20 +278,32 @@ def zoos(bundle: Bundle, run: Run, knn: np.ndarray, inside: np.ndarray, args: ar
     print("nine zoos:", " ".join(broad_zoos(args.shared)))
     for label, values in results.items():
         means, errors = np.array(values).T
-        print(f"  {label:24s} {means.mean():+.2f}±{(errors**2).sum() ** 0.5 / len(errors):.2f}  " + " ".join(f"{m:+.2f}" for m in means)
-              + f" | against by dataset {np.mean(per_dataset[label]):+.2f}")
+        print(
+            f"  {label:24s} {means.mean():+.2f}±{(errors**2).sum() ** 0.5 / len(errors):.2f}  "
+            + " ".join(f"{m:+.2f}" for m in means)
+            + f" | against by dataset {np.mean(per_dataset[label]):+.2f}"
+        )
     draws: dict[str, list] = {}
     for name in np.unique(bundle.dataset[inside]):
         asked = inside[bundle.dataset[inside] == name]
         learnt = np.flatnonzero((bundle.part == "tuning") & (bundle.dataset == name))
         have = (~np.isnan(bundle.scores[:, learnt])).sum(1)
-        who = np.flatnonzero(((~np.isnan(bundle.scores[:, asked])).sum(1) >= max(15, 0.6 * len(asked))) & (have >= 20))
+        who = np.flatnonzero(
+            ((~np.isnan(bundle.scores[:, asked])).sum(1) >= max(15, 0.6 * len(asked))) & (have >= 20)
+        )
         if len(who) < 4 or len(asked) < 20:
             continue
         scores, level = bundle.scores[np.ix_(who, asked)], levels(bundle, args.part, who, [str(name)], asked)
-        z, wide, var = (np.nan_to_num(t[np.ix_(who, asked)], nan=-9) for t in (run.logits, run.wide, run.variance))
+        z, wide, var = (
+            np.nan_to_num(t[np.ix_(who, asked)], nan=-9) for t in (run.logits, run.wide, run.variance)
+        )
         near = np.nan_to_num(knn[2][np.ix_(who, asked)], nan=-9)
-        rules = {f"k={k} m={m}": (lambda zoo, k=k, m=m: guarded(z[zoo], np.argmax(wide[zoo], 0), var[zoo], kappa=k, margin=m)) for k, m in settings(args)}
+        rules = {
+            f"k={k} m={m}": (
+                lambda zoo, k=k, m=m: guarded(z[zoo], np.argmax(wide[zoo], 0), var[zoo], kappa=k, margin=m)
+            )
+            for k, m in settings(args)
+        }
         rules |= {"knn 100": lambda zoo: np.argmax(near[zoo], 0), "wide": lambda zoo: np.argmax(wide[zoo], 0)}
         for label, rule in rules.items():
             drawn = random_zoos(scores, level, rule)
@@ -234,7 +312,9 @@ def zoos(bundle: Bundle, run: Run, knn: np.ndarray, inside: np.ndarray, args: ar
     for label, values in draws.items():
         means, errors = np.array([v[1] for v in values]), np.array([v[2] for v in values])
         text = " ".join(f"{v[0][:12]} {v[1]:+.2f}±{v[2]:.1f}" for v in values) if not args.brief else ""
-        print(f"random zoos {label:12s} {means.mean():+.3f}±{(errors**2).sum() ** 0.5 / len(errors):.3f} losing {(means + errors < 0).sum()}/{len(means)} {text}")
+        print(
+            f"random zoos {label:12s} {means.mean():+.3f}±{(errors**2).sum() ** 0.5 / len(errors):.3f} losing {(means + errors < 0).sum()}/{len(means)} {text}"
+        )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from encoders import Encoder, mean_pool
 from episodes import Episodes, Losses, World, loss_of
-from network import EvidenceNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its common name
+
+from network import EvidenceNetwork
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 KIND = torch.bfloat16 if DEVICE == "cuda" else torch.float32
@@ -52,7 +53,10 @@ class Texts:
 
     def __init__(self, path: Path) -> None:
         raw = np.load(path)
-        self.ids, self.start = torch.from_numpy(raw["ids"].astype(np.int32)).to(DEVICE), np.cumsum([0, *raw["lengths"]])
+        self.ids, self.start = (
+            torch.from_numpy(raw["ids"].astype(np.int32)).to(DEVICE),
+            np.cumsum([0, *raw["lengths"]]),
+        )
         self.stem_of = raw["stem_of"]  # [item] row of its stem, or itself
 
     def batches(self, rows: np.ndarray, *, tokens: int) -> list[tuple[np.ndarray, Tensor, Tensor]]:
@@ -100,7 +104,9 @@ def sentence_sketch(encoder: Encoder, texts: Texts, count: int) -> tuple[Tensor,
     """Frozen sentence embeddings in their first principal directions, unit vectors; mean and directions."""
     rows, found, weights = np.arange(count), torch.zeros(count, 384, device=DEVICE), encoder.weights(KIND)
     for at, ids, present in texts.batches(rows, tokens=131072):
-        found[torch.from_numpy(at).to(DEVICE)] = mean_pool(encoder(ids, present, weights=weights).float(), present)
+        found[torch.from_numpy(at).to(DEVICE)] = mean_pool(
+            encoder(ids, present, weights=weights).float(), present
+        )
     found = F.normalize(found, dim=1)
     mean = found.mean(0)
     _, vectors = torch.linalg.eigh((found - mean).T @ (found - mean))
@@ -111,7 +117,13 @@ def sentence_sketch(encoder: Encoder, texts: Texts, count: int) -> tuple[Tensor,
 def read_job(text: str) -> tuple[str, int, str, float, dict[str, float]]:
     """encoder:layers:fold:seconds[:setting=value...]."""
     encoder, layers, fold, seconds, *rest = text.split(":")
-    return encoder, int(layers), fold, float(seconds), DEFAULTS | {k: float(v) for k, v in (part.split("=") for part in rest)}
+    return (
+        encoder,
+        int(layers),
+        fold,
+        float(seconds),
+        DEFAULTS | {k: float(v) for k, v in (part.split("=") for part in rest)},
+    )
 
 
 def quantised(values: np.ndarray) -> np.ndarray:
@@ -131,7 +143,12 @@ def run(folder: Path, job: str, target: Path) -> None:
         use &= data["fold"] != int(fold)
     at, seen = np.flatnonzero(use), np.flatnonzero(~data["any_unseen"])
     group = np.char.add(np.char.add(data["dataset"], "|"), data["group"])
-    world = World(scores[np.ix_(seen, at)], np.where(data["origin"] == "shaberi_ja", "shaberi_ja", data["dataset"])[at], group[at], data["by_task"][at])
+    world = World(
+        scores[np.ix_(seen, at)],
+        np.where(data["origin"] == "shaberi_ja", "shaberi_ja", data["dataset"])[at],
+        group[at],
+        data["by_task"][at],
+    )
     texts = Texts(folder / f"{name}-texts.npz")
     tensors = restore(folder / f"{name}.npz")
     depth = 1 + max(int(key.split(".")[1]) for key in tensors if key.startswith("layer"))
@@ -150,9 +167,15 @@ def run(folder: Path, job: str, target: Path) -> None:
     rest = [p for n, p in model.named_parameters() if not n.startswith("encoder.") and p.ndim <= 1]
     rates = (setting["lr"], setting["head_lr"], setting["head_lr"])
     opt = torch.optim.AdamW(
-        [{"params": tuned, "weight_decay": setting["decay"]}, {"params": head, "weight_decay": setting["decay"]}, {"params": rest, "weight_decay": 0.0}]
+        [
+            {"params": tuned, "weight_decay": setting["decay"]},
+            {"params": head, "weight_decay": setting["decay"]},
+            {"params": rest, "weight_decay": 0.0},
+        ]
     )
-    episodes = Episodes(world, pool=int(setting["pool"]), origins=int(setting["origins"]), seed=int(setting["seed"]))
+    episodes = Episodes(
+        world, pool=int(setting["pool"]), origins=int(setting["origins"]), seed=int(setting["seed"])
+    )
     losses = Losses(rank=setting["rank_weight"], choice=setting["choice"])
     start, step, log = time.time(), 0, []
     while (spent := max((time.time() - start) / seconds, step / setting["limit"])) < 1:
@@ -164,7 +187,10 @@ def run(folder: Path, job: str, target: Path) -> None:
         read = np.where(episodes.rng.random(len(rows)) < setting["stem"], texts.stem_of[rows], rows)
         pooled = model.pooled(texts, read)
         encoded = model.head.encode(pooled)
-        asked, support = torch.arange(episode.asked, device=DEVICE), torch.arange(episode.asked, len(rows), device=DEVICE)
+        asked, support = (
+            torch.arange(episode.asked, device=DEVICE),
+            torch.arange(episode.asked, len(rows), device=DEVICE),
+        )
         scored = model.head(
             encoded[support],
             torch.from_numpy(episode.scores[:, episode.asked :] * (episode.weights > 0)).to(DEVICE),
@@ -183,7 +209,10 @@ def run(folder: Path, job: str, target: Path) -> None:
         log.append(torch.stack([parts[key].detach() for key in ("bce", "rank", "choice", "imitation")]))
         if step % 50 == 0:
             means = torch.stack(log[-50:]).mean(0).tolist()
-            print(f"{job} step {step} {time.time() - start:.0f}s bce {means[0]:.4f} rank {means[1]:.4f} choice {means[2]:+.4f} imitation {means[3]:.3f}", flush=True)
+            print(
+                f"{job} step {step} {time.time() - start:.0f}s bce {means[0]:.4f} rank {means[1]:.4f} choice {means[2]:+.4f} imitation {means[3]:.3f}",
+                flush=True,
+            )
     model.eval()
     with torch.inference_mode():
         pooled = model.pooled(texts, np.arange(len(data["part"])), tokens=131072)
@@ -200,8 +229,17 @@ def run(folder: Path, job: str, target: Path) -> None:
             **constants,
         )
     if fold == "final":
-        weights = {n: p.detach().cpu().numpy().astype(np.float16) for n, p in model.named_parameters() if p.requires_grad}
-        np.savez(target / f"{label}-weights.npz", **weights, sketch_mean=mean.cpu().numpy(), sketch_directions=directions.cpu().numpy())
+        weights = {
+            n: p.detach().cpu().numpy().astype(np.float16)
+            for n, p in model.named_parameters()
+            if p.requires_grad
+        }
+        np.savez(
+            target / f"{label}-weights.npz",
+            **weights,
+            sketch_mean=mean.cpu().numpy(),
+            sketch_directions=directions.cpu().numpy(),
+        )
     print(json.dumps({"job": job, "steps": step, "seconds": round(time.time() - start)}), flush=True)
 
 
