@@ -13,7 +13,7 @@ from modelsat.bench.sections.coverage import coverage_table, greedy_cover, small
 from modelsat.bench.sections.stream import arrivals, stream_table, zoo_at
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.errors import DataError
-from modelsat.records.models import ModelFacts
+from modelsat.records.side_tables import ModelFacts
 from modelsat.records.store import OutcomeDirectory
 from modelsat.tuning.embedding_router import EmbeddingRouter
 from modelsat.types import CapabilityProfile, FloatArray

@@ -12,8 +12,8 @@ from modelsat.bench.cache import CachedEmbed, CachedScorer, RowCache
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.run import BenchmarkRun
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
-from modelsat.records.models import ModelFacts
 from modelsat.records.outcomes import Outcomes
+from modelsat.records.side_tables import ModelFacts
 from modelsat.records.splits import Splits, split_of
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.scorer import from_probabilities

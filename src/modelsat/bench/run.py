@@ -27,8 +27,7 @@ from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.card import card_object
 from modelsat.errors import DataError
 from modelsat.progress import Progress, no_progress
-from modelsat.records.models import ModelFacts, read_models
-from modelsat.records.outputs import read_outputs
+from modelsat.records.side_tables import ModelFacts, read_models, read_outputs
 from modelsat.records.splits import Splits, read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.routing.load import DEFAULT_ROUTER, checkpoint_folder, load_tuned

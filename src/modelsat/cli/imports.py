@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.import_command import Target, command
-from modelsat.cli.import_report import pairs
+from modelsat.cli.import_command import Target, command, pairs
 from modelsat.cli.output import CommandGroup
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ import pytest
 
 from modelsat.bench.baselines.rerank import Rerank, embedding_relevance
 from modelsat.errors import DataError
-from modelsat.records.outputs import read_outputs
+from modelsat.records.side_tables import read_outputs
 from modelsat.types import FloatArray, Instruction
 from tests.bench.baselines.small_world import PROFILES, embed
 

@@ -18,7 +18,7 @@ from modelsat.bench.reporting.words import Finding, by_value
 from modelsat.bench.results import BenchmarkResult, Cell, Row, Table
 from modelsat.bench.run import BenchmarkRun
 from modelsat.bench.section import Column, Section, TableSpec
-from modelsat.records.models import ModelFacts
+from modelsat.records.side_tables import ModelFacts
 from modelsat.statistics import PairedBootstrap
 from modelsat.types import CapabilityProfile
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelsat.errors import DataError
-from modelsat.records.models import ModelFacts, read_models
+from modelsat.records.side_tables import ModelFacts, read_models
 
 
 def test_a_folder_without_the_file_knows_nothing(tmp_path: Path) -> None:
