@@ -34,7 +34,7 @@ _PACKAGES = ("modelsat", "aiohttp", "starlette", "uvicorn", "torch", "litellm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """What to measure.
+    """Parts and sizes of a measurement.
 
     Attributes:
         parts: Which of `PARTS`.
@@ -86,7 +86,7 @@ def measure_gateway(plan: LoadPlan, *, progress: Progress = no_progress) -> Meas
     """Measure a gateway of its own.
 
     Args:
-        plan: What to measure.
+        plan: Parts and sizes.
         progress: Called with (parts done, parts in total).
 
     Raises:

@@ -33,7 +33,7 @@ def chat_body(model: str, text: str | None, *, stream: bool = False) -> bytes:
 
 
 def verdict(reply: HttpReply) -> Literal["answer", "error", "broken off", "nothing"]:
-    """What a client gets: an answer, a proper error, an answer visibly cut short, or nothing it can use."""
+    """The client's view: an answer, a proper error, an answer visibly cut short, or nothing it can use."""
     if not reply.status:
         return "nothing"
     if reply.status >= 400:

@@ -24,7 +24,7 @@ _START_S = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessCost:
-    """What a process has used.
+    """CPU time and memory of a process.
 
     Attributes:
         cpu_s: CPU seconds of all its threads.
@@ -36,7 +36,7 @@ class ProcessCost:
 
 
 def cost_of(pid: int) -> ProcessCost | None:
-    """What a process has used so far; None where there is no /proc (it is Linux's)."""
+    """Usage of a process so far; None without /proc (it is Linux's)."""
     folder = Path("/proc") / str(pid)
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()

@@ -22,7 +22,7 @@ class Measure:
     """One measured value and what is expected of it.
 
     Attributes:
-        name: What was measured.
+        name: The quantity.
         value: The result.
         unit: "x" for a ratio, "%", "s", "ms", "/s", "MB" or "GB".
         bar: The value to reach; None for a value that only explains another.

@@ -106,7 +106,7 @@ def main(
         raise DataError(
             "ONNX Runtime cannot run this router; it needs layout exam_attention on the embedded models."
         )
-    held_out = core_set(
+    routed = core_set(
         OutcomeDirectory.load(outcomes),
         ModelZoo.shipped().profiles if cards is None else read_cards(cards),
         exam=AptitudeTest.shipped(),
@@ -116,7 +116,7 @@ def main(
         rng=np.random.default_rng(seed),
     )
     with progress_bars() as advance:
-        report = measure_quality(held_out, checkpoint=tuned, budgets=tokens or BUDGETS, progress=advance)
+        report = measure_quality(routed, checkpoint=tuned, budgets=tokens or BUDGETS, progress=advance)
     if as_json:
         print_json(report.to_json())
         return
@@ -145,7 +145,7 @@ def written(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def measure_quality(
-    held_out: EvaluationSet,
+    routed: EvaluationSet,
     *,
     checkpoint: Checkpoint | None = None,
     budgets: Sequence[int] = BUDGETS,
@@ -154,7 +154,7 @@ def measure_quality(
     """Score held-out instructions in fp32, in 8 bits where the processor can, and at other token budgets.
 
     Args:
-        held_out: Validation instructions.
+        routed: Validation instructions.
         checkpoint: The router; the shipped one by default.
         budgets: Token budgets beside the tuned one, in the fastest precision.
         progress: Called with (runs done, runs in total).
@@ -175,17 +175,17 @@ def measure_quality(
         progress("scoring", done, len(runs))
         scorer = load_onnx_scorer(checkpoint, precision=precision, tokens=tokens)
         begun = time.process_time()
-        scores = scorer.score(held_out.table.instructions, held_out.profiles)
-        cpu_ms = 1000 * (time.process_time() - begun) / len(held_out.table)
+        scores = scorer.score(routed.table.instructions, routed.profiles)
+        cpu_ms = 1000 * (time.process_time() - begun) / len(routed.table)
         reference = reference or scores
-        rows.append(_row(precision, tokens, scores, reference, held_out, cpu_ms))
+        rows.append(_row(precision, tokens, scores, reference, routed, cpu_ms))
     progress("scoring", len(rows), len(rows))
     return OnnxReport(
         machine=here,
         versions=versions(_PACKAGES),
         layers=config.layers,
-        instructions=len(held_out.table),
-        candidates=len(held_out.profiles),
+        instructions=len(routed.table),
+        candidates=len(routed.profiles),
         rows=tuple(rows),
     )
 
@@ -195,12 +195,12 @@ def _row(
     tokens: int,
     scores: ScoreMatrix,
     reference: ScoreMatrix,
-    held_out: EvaluationSet,
+    routed: EvaluationSet,
     cpu_ms: float,
 ) -> OnnxRow:
-    truth = held_out.table.scores
+    truth = routed.table.scores
     rows = np.arange(len(truth))
-    chosen, expected = (choose_in_zoos(each, held_out, rows) for each in (scores, reference))
+    chosen, expected = (choose_in_zoos(each, routed, rows) for each in (scores, reference))
     gained = [truth[rows, chosen[zoo]] - truth[rows, expected[zoo]] for zoo in chosen]
     auc = metrics.auc(truth, scores.logits)
     return OnnxRow(

@@ -73,7 +73,7 @@ def measure_speed(
     """Measure speed and memory with the shipped weights.
 
     Args:
-        parts: What to measure.
+        parts: Parts to measure.
         repeats: Runs of each timing; medians are reported.
         litellm: The interpreter of an environment with LiteLLM, whose heuristic router is timed as well.
         progress: Called with (parts done, parts in total).

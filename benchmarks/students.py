@@ -133,7 +133,7 @@ def main(
         check_plot(plot)
     folders = _folders(student)
     here = machine()
-    held_out = core_set(
+    routed = core_set(
         OutcomeDirectory.load(outcomes),
         ModelZoo.shipped().profiles,
         exam=AptitudeTest.shipped(),
@@ -147,7 +147,7 @@ def main(
     with progress_bars() as advance:
         cached.progress = advance
         rows = measure_students(
-            held_out,
+            routed,
             cached,
             [_student(name, folder) for name, folder in folders],
             timed_teacher=timed,
@@ -163,7 +163,7 @@ def main(
             "machine": here,
             "versions": versions(("modelsat", "onnxruntime", "numpy")),
             "part": part,
-            "instructions": {name: len(positions) for name, positions in held_out.parts.items()},
+            "instructions": {name: len(positions) for name, positions in routed.parts.items()},
             "rows": [asdict(row) for row in rows],
         }
         print_json(report)
@@ -199,7 +199,7 @@ def _student(name: str, folder: Path) -> Student:
 
 
 def measure_students(
-    held_out: EvaluationSet,
+    routed: EvaluationSet,
     teacher: Scorer,
     students: Sequence[Student],
     *,
@@ -211,7 +211,7 @@ def measure_students(
     """Measure a teacher, its students, and a cascade of each student that has a margin.
 
     Args:
-        held_out: What is routed.
+        routed: Outcomes to route.
         teacher: Through a cache, for quality.
         students: The students.
         timed_teacher: Without a cache, for cost.
@@ -219,13 +219,13 @@ def measure_students(
         repeats: Runs of each timing.
         seed: Of the bootstrap.
     """
-    reference = teacher.score(held_out.table.instructions, held_out.profiles)
+    reference = teacher.score(routed.table.instructions, routed.profiles)
     timed = {TEACHER: timed_teacher, **{student.name: student.timed for student in students}}
     costs = _costs(timed, count_tokens, repeats=repeats)
-    measured = _Measured(held_out, reference, costs[TEACHER], seed)
+    measured = _Measured(routed, reference, costs[TEACHER], seed)
     rows = [measured.row(TEACHER, reference, costs[TEACHER])]
     for student in students:
-        scores = student.scorer.score(held_out.table.instructions, held_out.profiles)
+        scores = student.scorer.score(routed.table.instructions, routed.profiles)
         row = measured.row(student.name, scores, costs[student.name])
         rows.append(replace(row, layers=student.layers, tokens=student.tokens))
         if student.margin is not None:
@@ -239,27 +239,27 @@ def measure_students(
 class _Measured:
     """Rows against one teacher's scores and cost, on the widest part of the held-out outcomes."""
 
-    held_out: EvaluationSet
+    routed: EvaluationSet
     reference: ScoreMatrix
     full: DecisionCost
     seed: int
 
     @property
     def at(self) -> NDArray[np.intp]:
-        return [*self.held_out.parts.values()][-1]
+        return [*self.routed.parts.values()][-1]
 
     def row(self, name: str, scores: ScoreMatrix, cost: DecisionCost) -> StudentRow:
-        table = self.held_out.table
+        table = self.routed.table
         auc = {}
-        for group, members in self.held_out.groups.items():
+        for group, members in self.routed.groups.items():
             cells = np.ix_(self.at, column_index(table.candidates, members))
             auc[group] = metrics.auc(table.scores[cells], scores.logits[cells])
-        chosen = {zoo: choose_in(scores, self.at, members) for zoo, members in self.held_out.zoos.items()}
+        chosen = {zoo: choose_in(scores, self.at, members) for zoo, members in self.routed.zoos.items()}
         return self._against(name, chosen, cost, auc=auc, asked=None)
 
     def cascade(self, name: str, scores: ScoreMatrix, cost: DecisionCost, margin: float) -> StudentRow:
         chosen, asked = {}, []
-        for zoo, members in self.held_out.zoos.items():
+        for zoo, members in self.routed.zoos.items():
             columns = column_index(scores.candidates, members)
             close = lead(scores.logits[np.ix_(self.at, columns)]) < margin
             theirs, ours = (choose_in(each, self.at, members) for each in (self.reference, scores))
@@ -283,11 +283,11 @@ class _Measured:
         asked: float | None,
     ) -> StudentRow:
         """Compare choices with the teacher's, pooled over zoos."""
-        truth = self.held_out.table.scores[self.at]
-        members = sorted(set().union(*self.held_out.zoos.values()))
-        known = ~np.isnan(truth[:, column_index(self.held_out.table.candidates, members)]).any(axis=1)
+        truth = self.routed.table.scores[self.at]
+        members = sorted(set().union(*self.routed.zoos.values()))
+        known = ~np.isnan(truth[:, column_index(self.routed.table.candidates, members)]).any(axis=1)
         agreements, differences = [], []
-        for zoo, names in self.held_out.zoos.items():
+        for zoo, names in self.routed.zoos.items():
             ours, theirs = chosen[zoo], choose_in(self.reference, self.at, names)
             agreements.append(float((ours == theirs).mean()))
             differences.append(

@@ -1,4 +1,4 @@
-"""What routing is timed with: everyday requests, texts of a given length, and zoos of a given size."""
+"""Inputs for timing: everyday requests, texts of a given length, and zoos of a given size."""
 
 from dataclasses import replace
 

@@ -38,9 +38,9 @@ def test_a_hull_rises_ever_more_slowly_and_no_point_stands_above_it(points: list
 
 
 def test_aiq_is_the_mean_height() -> None:
-    assert aiq([point(1, 0.2), point(3, 0.6)], cheapest=1, dearest=3) == pytest.approx(0.4)
-    assert aiq([point(1, 0.5)], cheapest=1, dearest=3) == pytest.approx(0.5)
-    assert np.isnan(aiq([point(1, 0.5)], cheapest=1, dearest=1))
+    assert aiq([point(1, 0.2), point(3, 0.6)], cheapest=1, most_expensive=3) == pytest.approx(0.4)
+    assert aiq([point(1, 0.5)], cheapest=1, most_expensive=3) == pytest.approx(0.5)
+    assert np.isnan(aiq([point(1, 0.5)], cheapest=1, most_expensive=1))
 
 
 def test_a_quality_is_reached_by_mixing_two_settings() -> None:

@@ -207,7 +207,7 @@ def through_cache(
 
 
 def runtime_of(scorer: Scorer) -> str:
-    """What computes a router, and in which precision."""
+    """Runtime and precision of a router."""
     return scorer.encoder.runtime if isinstance(scorer, TwoPhaseScorer) else type(scorer).__name__
 
 

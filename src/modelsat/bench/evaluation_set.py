@@ -55,7 +55,7 @@ class EvaluationSet:
         fitting: Those of them to fit on while a setting is being chosen.
         choosing: Outcomes that a setting is chosen on.
         group_by: Grouping of the best single candidate per group: dataset, or category within one dataset.
-        notes: What was left out, and why.
+        notes: Candidates, instructions and zoos left out, with the reason.
     """
 
     name: str
@@ -214,7 +214,7 @@ def source_set(
         directory: Instructions and outcomes.
         source: The protocol.
         name: Of the set.
-        splits: What is held out; candidates of the final test are left out of validation.
+        splits: Held-out candidates and categories; candidates of the final test are left out of validation.
         part: `validation` for development, `test` once.
         datasets: Of the protocol, none of them in tuning; all of its datasets by default.
         exam_candidates: Their outcomes choose the exam's items, and card learners learn from them; all by default.

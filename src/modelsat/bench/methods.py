@@ -47,7 +47,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chosen:
-    """What a method achieves in one zoo.
+    """Result of a method in one zoo.
 
     Attributes:
         achieved: [instruction]; expected score of the chosen candidate.

@@ -119,25 +119,25 @@ def hull(points: Sequence[Point]) -> list[Point]:
     return kept
 
 
-def aiq(points: Sequence[Point], *, cheapest: float, dearest: float) -> float:
+def aiq(points: Sequence[Point], *, cheapest: float, most_expensive: float) -> float:
     """Average improvement in quality (RouterBench): mean height of the hull between two costs.
 
     Args:
         points: Settings of a method.
         cheapest: Cost of the cheapest candidate.
-        dearest: Cost of the most expensive candidate.
+        most_expensive: Cost of the most expensive candidate.
 
     Returns:
         A quality; NaN if all candidates cost the same.
     """
-    if not dearest > cheapest:
+    if not most_expensive > cheapest:
         return float("nan")
     edge = hull(points)
     costs, qualities = [point.cost for point in edge], [point.quality for point in edge]
-    inner = [cost for cost in costs if cheapest < cost < dearest]
-    grid = np.array([cheapest, *inner, dearest])
+    inner = [cost for cost in costs if cheapest < cost < most_expensive]
+    grid = np.array([cheapest, *inner, most_expensive])
     heights = np.interp(grid, costs, qualities)
-    return float(np.trapezoid(heights, grid) / (dearest - cheapest))
+    return float(np.trapezoid(heights, grid) / (most_expensive - cheapest))
 
 
 def cheapest_at(points: Sequence[Point], quality: float) -> Point | None:

@@ -21,7 +21,7 @@ class PriceTable:
 
     Attributes:
         date: When they were true (ISO date).
-        currency: What money is counted in.
+        currency: Of all prices.
         prices: Money per million input and output tokens, by candidate.
     """
 

@@ -112,7 +112,7 @@ class Requirement:
 
 
 def failures(requirements: Iterable[Requirement], result: BenchmarkResult) -> list[str]:
-    """What fails, one sentence each; errors as for `Requirement.value`."""
+    """One sentence for each requirement that does not hold; errors as for `Requirement.value`."""
     values = [(requirement, requirement.value(result)) for requirement in requirements]
     return [
         f"{requirement.text}: it is {value:.4f}"

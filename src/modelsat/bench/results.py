@@ -33,7 +33,7 @@ class Table:
     Attributes:
         name: Which table.
         title: Heading, in words.
-        note: What a reader must know to read it: how it was computed, and on how many instructions.
+        note: How it was computed, and on how many instructions.
         columns: Names of the cells of every row.
         rows: Cells; None where a value is not defined.
     """
@@ -120,7 +120,7 @@ class BenchmarkResult:
         """Read a result.
 
         Args:
-            text: What `to_json` wrote.
+            text: From `to_json`.
             where: Name of the text in errors, usually its path.
 
         Raises:

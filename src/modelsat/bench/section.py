@@ -68,7 +68,7 @@ class TableSpec:
 
         Args:
             rows: Cells in the order of `names`.
-            note: What a reader must know to read it.
+            note: Explains how the values were computed.
         """
         cells = tuple(tuple(map(_plain, row)) for row in rows)
         return Table(name=self.name, title=self.title, note=note, columns=self.names, rows=cells)
@@ -86,7 +86,7 @@ class TableSpec:
         Args:
             rows: Of this table.
             title: Instead of the table's own.
-            note: What a reader must know.
+            note: Explains the values.
             without: Columns to leave out.
         """
         shown = [column for column in self.columns if column.name not in set(without)]
@@ -114,7 +114,7 @@ class Section:
         reading: How to read it.
         tables: Forms of its tables.
         compute: Computes the tables of a run.
-        findings: What a result's tables show, in sentences.
+        findings: Sentences computed from a result's tables.
         views: Short views instead of whole tables; by default the tables themselves.
         plots: Plots of a result's tables.
         part_of: A section with which it is computed even if only that one is asked for.
@@ -142,7 +142,7 @@ class Section:
         return any(result.table(spec.name) for spec in self.tables)
 
     def shown(self, result: BenchmarkResult) -> list[View]:
-        """What a reader without the page sees of a result: short views, or the tables that are not too long."""
+        """Views for terminal and documents: the short ones, or the tables that are not too long."""
         if self.views is not None:
             return list(self.views(result))
         return [

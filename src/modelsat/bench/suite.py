@@ -27,7 +27,7 @@ def run_suite(
     only: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> BenchmarkResult:
-    """Run a benchmark; the leakage check comes first, whatever is asked for.
+    """Run a benchmark; the leakage check always comes first.
 
     Args:
         run: Data, routers and settings.

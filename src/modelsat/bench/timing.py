@@ -16,7 +16,7 @@ def interleaved(calls: Sequence[Callable[[], object]], *, repeats: int) -> list[
     """Median seconds of each call, run in turns so that a machine that slows down slows all of them.
 
     Args:
-        calls: What to time; each is run once before, untimed.
+        calls: Functions to time; each is run once before, untimed.
         repeats: Timed runs of each.
     """
     for call in calls:

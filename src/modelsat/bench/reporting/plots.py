@@ -112,7 +112,7 @@ def draw(
     Args:
         paint: Draws into the axes.
         title: States no more than the data's intervals support.
-        caption: What is drawn, with its unit; below the axes.
+        caption: Describes the values drawn, with their unit; below the axes.
         height: Of the axes, in inches, roughly.
         name: File name without ending; users name zoos and groups, so other characters than letters, digits, ".", "_"
             and "-" are replaced.

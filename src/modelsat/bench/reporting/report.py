@@ -65,7 +65,7 @@ def summarise(result: BenchmarkResult) -> BenchmarkResult:
 
 
 def origin(result: BenchmarkResult) -> dict[str, str]:
-    """What a result was computed from, by which anybody can check it."""
+    """Data, weights, versions and machine that a result was computed with."""
     split = "validation instructions" if result.split == "development" else "held-out test instructions"
     return {
         "Suite": f"{result.suite}, {result.split} ({split})",

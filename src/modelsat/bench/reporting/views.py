@@ -17,7 +17,7 @@ class View:
 
     Attributes:
         title: Heading.
-        note: What a reader must know to read it; may be empty.
+        note: Explains the values; may be empty.
         headings: Of the columns.
         numeric: Columns to align right, by position.
         rows: Cells as text.
@@ -45,7 +45,7 @@ class View:
 
         Args:
             title: Heading.
-            note: What a reader must know.
+            note: Explains the values.
             columns: Writer of a cell, by heading.
             rows: Rows of results.
             numeric: Positions of the columns to align right.
@@ -68,7 +68,7 @@ class View:
 
         Args:
             title: Heading.
-            note: What a reader must know.
+            note: Explains the values.
             rows: Of one table.
             index: Column that names the rows.
             across: Column that names the columns.

@@ -216,7 +216,7 @@ def _summary(market: _Market, points: Sequence[Point], recovered: Recovered | No
     costs, strongest = market.costs, market.always(market.strongest)
     reached = cheapest_at(points, strongest.quality)
     return (
-        aiq(points, cheapest=float(costs.min()), dearest=float(costs.max())),
+        aiq(points, cheapest=float(costs.min()), most_expensive=float(costs.max())),
         *((recovered.apgr, recovered.cpt50, recovered.cpt80) if recovered else (None, None, None)),
         None if reached is None else 1 - reached.cost / strongest.cost,
         None if reached is None else reached.strongest_rate,

@@ -118,10 +118,10 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
     for group, rows in grouped(result.records("coverage"), "group").items():
         last = max(rows, key=lambda row: number(row, "size"))
         size = number(last, "size")
-        who = "One small model" if size == 1 else f"{count(size)} small models"
+        models = "One small model" if size == 1 else f"{count(size)} small models"
         yield Finding(
             "fact",
-            f"{who} of {group} {'solves' if size == 1 else 'together solve'} {percent(number(last, 'covered'))} of "
+            f"{models} of {group} {'solves' if size == 1 else 'together solve'} {percent(number(last, 'covered'))} of "
             "what the strongest one solves.",
         )
 

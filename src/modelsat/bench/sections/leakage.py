@@ -24,7 +24,7 @@ class Check:
     """One check.
 
     Attributes:
-        name: What must not happen.
+        name: The condition that must not occur.
         compared: Number of things compared.
         found: Names of those found where they must not be.
     """
@@ -68,7 +68,7 @@ def check_leakage(
         sets: All evaluation sets of the benchmark.
         instructions: All of the data.
         exam: The router's exam.
-        splits: What is held out.
+        splits: Held-out candidates, categories and datasets.
         tuned_on: The checkpoint's record of its tuning: `candidates` and `datasets`.
         development: Whether validation is routed; candidates of the final test must then be absent.
 

@@ -266,7 +266,7 @@ def _by_part(result: BenchmarkResult) -> Iterator[Finding]:
     rows = result.records("zoos")
     for part in distinct(row["part"] for row in rows):
         here = zoo_rows(result, part=part)
-        own, rival = own_row(here), strongest_baseline(here)
+        own, strongest = own_row(here), strongest_baseline(here)
         if part == headline_part(rows) or own is None:
             continue
         gain = with_interval(own, "gain")
@@ -274,8 +274,8 @@ def _by_part(result: BenchmarkResult) -> Iterator[Finding]:
             judged(own, "gain"),
             f"On {part_name(part)}, it gains {gain} points over the best single candidate.",
         )
-        if rival is not None and rival["lead"] is not None and rival["method"] != BEST_SINGLE:
-            yield lead_over(rival, f"On {part_name(part)}")
+        if strongest is not None and strongest["lead"] is not None and strongest["method"] != BEST_SINGLE:
+            yield lead_over(strongest, f"On {part_name(part)}")
 
 
 def _closest(rows: Iterable[Row]) -> Row | None:
@@ -308,15 +308,15 @@ def _beside(title: str, index: str, groups: dict[str, list[Row]]) -> View:
     """The router beside the strongest baseline, for groups of rows."""
 
     def line(name: str, rows: list[Row]) -> tuple[str, ...]:
-        own, rival = own_row(rows), strongest_baseline(rows)
+        own, strongest = own_row(rows), strongest_baseline(rows)
         accuracy = {str(row["method"]): percent(number(row, "accuracy")) for row in rows}
         return (
             name,
             accuracy.get(BEST_SINGLE, UNDEFINED),
             accuracy.get(MODEL_SAT, UNDEFINED),
             UNDEFINED if own is None else with_interval(own, "gain"),
-            UNDEFINED if rival is None else str(rival["method"]),
-            UNDEFINED if rival is None or rival["lead"] is None else with_interval(rival, "lead"),
+            UNDEFINED if strongest is None else str(strongest["method"]),
+            UNDEFINED if strongest is None or strongest["lead"] is None else with_interval(strongest, "lead"),
             accuracy.get(ORACLE, UNDEFINED),
         )
 
@@ -344,9 +344,9 @@ def plots(result: BenchmarkResult) -> Iterator[Plot]:
     bars: list[tuple[str, Row, str]] = []
     for zoo, rows in shown:
         # The best single candidate is the zero line: it needs no bar.
-        rival = strongest_baseline([row for row in rows if row["method"] != BEST_SINGLE])
+        strongest = strongest_baseline([row for row in rows if row["method"] != BEST_SINGLE])
         own = own_row(rows)
-        bars += [(zoo, row, colour) for row, colour in ((own, OWN), (rival, BASELINE)) if row is not None]
+        bars += [(zoo, row, colour) for row, colour in ((own, OWN), (strongest, BASELINE)) if row is not None]
     yield draw(
         lambda axes: _bars(axes, bars),
         title=title,
@@ -358,18 +358,18 @@ def plots(result: BenchmarkResult) -> Iterator[Plot]:
     )
     rows = sorted(headline_zoo_rows(result), key=lambda row: -number(row, "gain"))
     rows = [row for row in rows if role(row) in ("own", "baseline") and row["method"] != RANDOM]
-    rival = strongest_baseline(rows)
-    if rival is None or rival["lead"] is None:
+    strongest = strongest_baseline(rows)
+    if strongest is None or strongest["lead"] is None:
         return
-    lead = with_interval(rival, "lead")
+    lead = with_interval(strongest, "lead")
     yield draw(
         lambda axes: _bars(axes, [("", row, {"own": OWN}.get(role(row), OTHER)) for row in rows]),
         title={
-            "won": f"{MODEL_SAT} leads every baseline; next is {rival['method']}",
-            "lost": f"{rival['method']} beats {MODEL_SAT}",
-        }.get(judged(rival, "lead"), f"{MODEL_SAT} and {rival['method']} are too close to call"),
+            "won": f"{MODEL_SAT} leads every baseline; next is {strongest['method']}",
+            "lost": f"{strongest['method']} beats {MODEL_SAT}",
+        }.get(judged(strongest, "lead"), f"{MODEL_SAT} and {strongest['method']} are too close to call"),
         caption="Gain over the best single candidate, points, with paired 95% intervals: "
-        f"{part_name(str(rows[0]['part']))}. Lead over {rival['method']}: {lead}",
+        f"{part_name(str(rows[0]['part']))}. Lead over {strongest['method']}: {lead}",
         height=0.3 * len(rows) + 0.6,
         name="methods",
         table="zoos",
