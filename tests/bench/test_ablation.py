@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from modelsat.bench.run import EFFORTS
 from modelsat.bench.sections import ablation
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.records.store import OutcomeDirectory
@@ -34,7 +35,7 @@ def test_every_kind_of_variant_is_tuned_and_measured(
     kinds = {(variant.study, variant.config.get("layout")): variant for variant in ablation.VARIANTS}
     monkeypatch.setattr(ablation, "VARIANTS", tuple(kinds.values()))
     steps: list[str] = []
-    run = make_run(directory, exam, cards, suite="full", split="test", folder=tmp_path)
+    run = make_run(directory, exam, cards, effort=EFFORTS["full"], split="test", folder=tmp_path)
     run.progress = lambda step, done, total: steps.append(f"{done}/{total} {step}")
     (first,) = ablation.compute(run)
     assert {row["study"] for row in first.records()} == {"head", "layout"}

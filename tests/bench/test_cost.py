@@ -14,7 +14,7 @@ from modelsat.bench.prices import PriceTable
 from modelsat.bench.sections.cost import CURVES, ONE_CANDIDATE, STATIC_MIX, cost_tables
 from modelsat.capability.zoo import ModelZoo
 from modelsat.errors import DataError
-from tests.bench.world import PRICES
+from tests.bench.world import PRICES, price_table
 
 
 def point(cost: float, quality: float, rate: float = 0.0) -> Point:
@@ -99,7 +99,7 @@ def test_curves_run_from_the_cheapest_candidate_and_none_is_cheaper(
 def test_a_zoo_with_an_unpriced_candidate_is_left_out_and_named(
     routed: EvaluationSet, methods: list[Method]
 ) -> None:
-    prices = PriceTable(date="2024-01-01", currency="EUR", prices={"a": (1.0, 1.0), "c": (2.0, 2.0)})
+    prices = price_table({"a": (1.0, 1.0), "c": (2.0, 2.0)}, currency="EUR")
     curves, sums = cost_tables(routed, methods, prices)
     assert {row["zoo"] for row in curves.records()} <= {"two"}
     assert "Left out because of missing prices: four." in sums.note
@@ -107,10 +107,11 @@ def test_a_zoo_with_an_unpriced_candidate_is_left_out_and_named(
 
 
 def test_the_shipped_prices_are_those_of_the_shipped_zoo() -> None:
-    prices, zoo = PriceTable.shipped().prices, ModelZoo.shipped()
+    prices, zoo = PriceTable.shipped().candidates, ModelZoo.shipped()
     assert set(prices) == set(zoo.names)
     for candidate in zoo.candidates:
-        assert prices[candidate.name] == (candidate.input_price, candidate.output_price)
+        money = prices[candidate.name]
+        assert (money.input, money.output) == (candidate.input_price, candidate.output_price)
 
 
 HEAD = 'format = "modelsat-prices/1"\ncurrency = "USD"\n'

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.bench.evaluation_set import EvaluationSet
-from modelsat.bench.prices import PriceTable
 from modelsat.bench.sections.gadgets import KNOWN, Search, gadgets_table, with_gadget
 from modelsat.bench.sections.robustness import PERTURBATIONS, robustness_table, with_typos
 from modelsat.routing.scorer import from_probabilities
 from modelsat.types import CapabilityProfile, Instruction, ScoreMatrix
-from tests.bench.world import PRICES, TaskAccuracy
+from tests.bench.world import PRICES, TaskAccuracy, price_table
 
 SEARCH = Search(proposals=30, texts=3, measured=40)
 
@@ -86,8 +85,8 @@ def test_a_gadget_is_found_where_there_is_one_and_measured_on_other_questions(ro
     assert all(row["rate_without"] < 1 for row in found)  # type: ignore[operator]
 
 
-def test_without_prices_no_one_is_dearest(routed: EvaluationSet) -> None:
-    prices = PriceTable(date="2024-01-01", currency="USD", prices={})
+def test_without_prices_no_candidate_is_the_most_expensive(routed: EvaluationSet) -> None:
+    prices = price_table({})
     assert gadgets_table(routed, TaskAccuracy(), prices, search=SEARCH, seed=0) is None
 
 

@@ -9,6 +9,7 @@ import pytest
 from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM, Method, router_methods
 from modelsat.bench.metrics import auc
+from modelsat.bench.run import EFFORTS
 from modelsat.bench.sections.coverage import coverage_table, greedy_cover, small_candidates
 from modelsat.bench.sections.stream import arrivals, stream_table, zoo_at
 from modelsat.capability.aptitude import AptitudeTest
@@ -24,7 +25,7 @@ from tests.profiles import profile
 def test_half_of_the_dated_candidates_are_out_by_the_cutoff(
     wide_directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]
 ) -> None:
-    run = make_run(wide_directory, exam, cards, suite="full", split="test")
+    run = make_run(wide_directory, exam, cards, effort=EFFORTS["full"], split="test")
     run.effort = replace(run.effort, streams=(ABROAD, "nowhere"))
     assert run.cutoffs == {ABROAD: "2024-03"}
     undated = make_run(wide_directory, exam, cards)

@@ -65,7 +65,7 @@ MakeRun = Callable[..., BenchmarkRun]
 
 def maker(directory: OutcomeDirectory, exam: AptitudeTest, cards: Sequence[CapabilityProfile]) -> MakeRun:
     twin = {"twin": CachedScorer(TaskAccuracy(), folder=None, identity="y")}
-    settings = {"suite": "full", "split": "test", "effort": SMALL, "others": twin}
+    settings = {"split": "test", "effort": SMALL, "others": twin}
     return lambda **changed: make_run(directory, exam, cards, **{**settings, **changed})
 
 

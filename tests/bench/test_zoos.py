@@ -7,6 +7,7 @@ from modelsat.bench.baselines import fit_baselines
 from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.methods import MODEL_SAT, ORACLE, RANDOM, Method, router_methods
 from modelsat.bench.results import MEAN_ZOO, Table
+from modelsat.bench.run import EFFORTS
 from modelsat.bench.sections import choices
 from modelsat.bench.sections.probability import ranking_table, reliability_table
 from modelsat.bench.sections.zoos import zoo_table
@@ -115,7 +116,7 @@ def test_reliability_bins_hold_every_pair_once(routed: EvaluationSet, methods: l
 def test_shares_of_a_subject_sum_to_one(
     directory: OutcomeDirectory, exam: AptitudeTest, cards: list[CapabilityProfile]
 ) -> None:
-    run = make_run(directory, exam, cards, suite="full", split="test", baselines=())
+    run = make_run(directory, exam, cards, effort=EFFORTS["full"], split="test", baselines=())
     rows = next(choices.compute(run)).records()
     for zoo in ("four", "two"):
         for subject in ("law", "maths", "code", "history"):

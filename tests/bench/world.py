@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelsat.bench.cache import CachedEmbed, CachedScorer, RowCache
-from modelsat.bench.prices import PriceTable
+from modelsat.bench.prices import PriceTable, TokenPrices
 from modelsat.bench.run import BenchmarkRun
 from modelsat.capability.aptitude import AptitudeTest, ExamItem, ExamTask
 from modelsat.records.outcomes import Outcomes
@@ -38,11 +38,21 @@ FACTS = {
     for names in (NAMES, ABROAD_NAMES)
     for at, name in enumerate(names)
 }
-PRICES = PriceTable(
-    date="2024-12-01",
-    currency="USD",
-    prices={name: (0.1 * (at + 1), 0.2 * (at + 1)) for at, name in enumerate(NAMES)},
-)
+
+
+def price_table(prices: Mapping[str, tuple[float, float]], currency: str = "USD") -> PriceTable:
+    """Prices per million input and output tokens, by candidate."""
+    return PriceTable(
+        format="modelsat-prices/1",
+        date="2024-12-01",
+        currency=currency,
+        candidates={
+            name: TokenPrices(input=read, output=written) for name, (read, written) in prices.items()
+        },
+    )
+
+
+PRICES = price_table({name: (0.1 * (at + 1), 0.2 * (at + 1)) for at, name in enumerate(NAMES)})
 
 
 class TaskAccuracy:

@@ -20,6 +20,8 @@ from modelsat.cli.main import app
         (["--suite", "quick", "--split", "train"], "--split is 'train'; expected development or test."),
         (["--suite", "quick", "--require", "gain"], "requirement 'gain': expected METRIC.ZOO>NUMBER"),
         (["--suite", "quick", "--outcomes", "nowhere"], "nowhere: "),
+        (["--suite", "quick", "--outcomes", "nowhere", "--router", "cascade"], "give its two routers"),
+        (["--suite", "quick", "--outcomes", "nowhere", "--also", "x=cascade"], "give its two routers"),
         (["--suite", "quick", "--outcomes", "nowhere", "--also", "x"], "--also is 'x'; expected NAME=ROUTER"),
     ],
 )

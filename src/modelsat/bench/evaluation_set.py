@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelsat.bench import metrics
+from modelsat.bench.results import ALL_CANDIDATES
 from modelsat.capability.aptitude import AptitudeTest
 from modelsat.capability.grading import exam_table, grade
 from modelsat.capability.selection import select_items, task_name
@@ -370,7 +371,7 @@ def _zoos(
             notes.append(f"Zoo {name} is left out: {', '.join(missing)} lack a card or outcomes.")
         elif len(wanted) >= 2:
             zoos[name] = tuple(wanted)
-    return zoos or {"all": tuple(candidates)}, notes
+    return zoos or {ALL_CANDIDATES: tuple(candidates)}, notes
 
 
 def _positions(rows: Mapping[str, NDArray[np.intp]]) -> dict[str, NDArray[np.intp]]:

@@ -1,7 +1,6 @@
 """A dated, editable table of prices: what the cost tables are computed with."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,20 +13,32 @@ from modelsat.records.files import load_toml, parse_object, read_text
 from modelsat.routing.pricing import price_matrix
 from modelsat.types import Candidate, Instruction
 
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceTable:
-    """Prices of candidates.
+
+class TokenPrices(BaseModel):
+    """Money per million input and output tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    input: _Price
+    output: _Price
+
+
+class PriceTable(BaseModel):
+    """Prices of candidates, as a file has them; an unknown field is an error, so that a misspelt one is noticed.
 
     Attributes:
-        date: When they were true (ISO date).
+        format: Of the file.
+        date: When the prices were true (ISO date).
         currency: Of all prices.
-        prices: Money per million input and output tokens, by candidate.
+        candidates: Prices by name.
     """
 
-    date: str
-    currency: str
-    prices: Mapping[str, tuple[float, float]]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal["modelsat-prices/1"]
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    currency: Annotated[str, Field(min_length=1)]
+    candidates: dict[str, TokenPrices]
 
     @classmethod
     def load(cls, path: Path | str) -> "PriceTable":
@@ -36,12 +47,7 @@ class PriceTable:
         Raises:
             DataError: The file is missing or malformed; names file and field.
         """
-        form = parse_object(load_toml(read_text(Path(path)), str(path)), _PricesFile, str(path))
-        return cls(
-            date=form.date,
-            currency=form.currency,
-            prices={name: (price.input, price.output) for name, price in form.candidates.items()},
-        )
+        return parse_object(load_toml(read_text(Path(path)), str(path)), cls, str(path))
 
     @classmethod
     def shipped(cls) -> "PriceTable":
@@ -67,26 +73,10 @@ class PriceTable:
         """
         members = []
         for name in candidates:
-            prices = self.prices.get(name, (None, None))
-            members.append(Candidate(name=name, input_price=prices[0], output_price=prices[1]))
+            money = self.candidates.get(name)
+            member = Candidate(name=name)
+            if money is not None:
+                member = Candidate(name=name, input_price=money.input, output_price=money.output)
+            members.append(member)
         lengths = [np.nan if tokens is None else float(tokens) for tokens in output_tokens]
         return price_matrix(instructions, members, lengths)
-
-
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _PriceForm(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    input: _Price
-    output: _Price
-
-
-class _PricesFile(BaseModel):
-    """The file's format; an unknown field is an error, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: Literal["modelsat-prices/1"]
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    currency: Annotated[str, Field(min_length=1)]
-    candidates: dict[str, _PriceForm]

@@ -21,6 +21,8 @@ Cell = StrictBool | StrictInt | StrictFloat | StrictStr | None
 Row = Mapping[str, Cell]
 
 MEAN_ZOO = "mean"
+# The zoo of outcomes whose splits name none.
+ALL_CANDIDATES = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

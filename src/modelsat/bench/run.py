@@ -1,7 +1,7 @@
 """One run of the benchmark: data, routers and settings, and what is made of them when it is first needed."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from modelsat.progress import Progress, no_progress
 from modelsat.records.side_tables import ModelFacts, read_models, read_outputs
 from modelsat.records.splits import Splits, read_splits
 from modelsat.records.store import OutcomeDirectory
-from modelsat.routing.load import DEFAULT_ROUTER, checkpoint_folder, load_tuned
+from modelsat.routing.load import CASCADE, DEFAULT_ROUTER, checkpoint_folder, load_tuned
 from modelsat.routing.scorer import Scorer
 from modelsat.scoring.checkpoint import load_checkpoint
 from modelsat.scoring.config import NetworkConfig
@@ -45,6 +45,7 @@ class Effort:
     """Sizes of a suite that its sections share; sizes of one section are in its file.
 
     Attributes:
+        suite: Its name.
         routed: Instructions to route per part; None routes all.
         learned: Tuning instructions that baselines learn from; None takes all.
         beyond: Whether out-of-domain datasets, with candidates of their own, are routed.
@@ -55,6 +56,7 @@ class Effort:
         shuffles: Of cards, for the controls.
     """
 
+    suite: Suite
     routed: int | None
     learned: int | None
     beyond: bool
@@ -67,6 +69,7 @@ class Effort:
 
 EFFORTS: dict[Suite, Effort] = {
     "quick": Effort(
+        suite="quick",
         routed=150,
         learned=400,
         beyond=False,
@@ -76,6 +79,7 @@ EFFORTS: dict[Suite, Effort] = {
         trees=30,
     ),
     "full": Effort(
+        suite="full",
         routed=None,
         learned=None,
         beyond=True,
@@ -106,10 +110,9 @@ class BenchmarkRun:
         embed: Texts to sentence embeddings, through the cache.
         data_hash: Of data, splits, cards and prices.
         checkpoint_hash: Of the router's weights.
-        suite: `quick` or `full`.
         split: `development` routes validation instructions, `test` those of the final test.
         seed: Of everything random.
-        effort: Sizes; by default those of the suite.
+        effort: Sizes; see `EFFORTS`.
         datasets: Route these in the core set; by default the exam's own.
         stem_only: Drop the lettered options from the core set.
         baselines: Names of the baselines to fit; None fits all.
@@ -132,10 +135,9 @@ class BenchmarkRun:
     embed: CachedEmbed
     data_hash: str
     checkpoint_hash: str
-    suite: Suite = "quick"
     split: Split = "development"
     seed: int = 0
-    effort: Effort = field(default=None)  # type: ignore[assignment]
+    effort: Effort = EFFORTS["quick"]
     datasets: tuple[str, ...] = ()
     stem_only: bool = False
     baselines: Collection[str] | None = None
@@ -144,7 +146,6 @@ class BenchmarkRun:
     progress: Progress = no_progress
 
     def __post_init__(self) -> None:
-        self.effort = self.effort or EFFORTS[self.suite]
         self._methods: dict[str, tuple[Method, ...]] = {}
         readers: list[CachedScorer | CachedEmbed] = [self.scorer, *self.others.values(), self.embed]
         for reader in readers:
@@ -335,12 +336,17 @@ def load_run(
         profiles: The cards.
         prices: For the cost tables.
         fresh: Keep scores and embeddings in memory only.
-        settings: Of `BenchmarkRun`, from `suite` on.
+        settings: Of `BenchmarkRun`, from `split` on.
 
     Raises:
         CheckpointError: A checkpoint is damaged.
-        DataError: A file is missing or malformed, or the router was tuned with another exam.
+        DataError: A file is missing or malformed, the router was tuned with another exam, or one is the cascade.
     """
+    if CASCADE in map(str, (router, *(others or {}).values())):
+        raise DataError(
+            f"the router {CASCADE!r} cannot be measured: its scores depend on the candidates at hand, which every zoo "
+            "changes; give its two routers, fast and accurate, one by one."
+        )
     splits_file = outcomes / "splits.json" if splits is None else splits
     held = read_splits(splits_file) if splits is not None or splits_file.exists() else Splits()
     directory = OutcomeDirectory.load(outcomes)

@@ -43,7 +43,7 @@ def run_suite(
     if any(section.needs_torch for section in sections):
         require_torch()
     frame = BenchmarkResult(
-        suite=run.suite,
+        suite=run.effort.suite,
         split=run.split,
         seed=run.seed,
         date=datetime.now(UTC).date().isoformat(),
@@ -98,7 +98,7 @@ def wanted_sections(run: BenchmarkRun, only: Sequence[str]) -> list[Section]:
         or (
             section.name in only or section.part_of in only
             if only
-            else run.suite == "full" or not section.full_only
+            else run.effort.suite == "full" or not section.full_only
         )
     ]
     return sorted(wanted, key=lambda section: not section.gate)
@@ -110,7 +110,6 @@ def _identity(run: BenchmarkRun) -> str:
     routers = {"": run.scorer, **run.others}
     scorers = [f"{name}={scorer.identity}" for name, scorer in sorted(routers.items())]
     settings = (
-        run.suite,
         run.split,
         run.seed,
         run.effort,

@@ -112,6 +112,7 @@ def bench(
     if suite is None:
         raise DataError("--suite is missing; give --suite quick or --suite full, or the command `report`.")
     from modelsat.bench.requirements import Requirement, failures
+    from modelsat.bench.run import EFFORTS
 
     requirements = [Requirement.parse(text) for text in require or ()]
     suite, split = one_of("--suite", suite, SUITES), one_of("--split", split, SPLITS)
@@ -126,11 +127,11 @@ def bench(
         prices=prices,
         sections=section or (),
         fresh=fresh,
-        suite=suite,
+        effort=EFFORTS[suite],
         split=split,
         seed=seed,
     )
-    show(result, folder, plots=plots, as_json=as_json)
+    show(result, folder, plots=plots, as_json=as_json, whole=not section)
     failed = failures(requirements, result)
     for failure in failed:
         say(f"requirement failed: {failure}.")
@@ -214,8 +215,18 @@ def run_benchmark(
         return run_suite(run, command=command, only=sections, progress=advance)
 
 
-def show(result: "BenchmarkResult", folder: Path | None, *, plots: bool, as_json: bool) -> None:
-    """Write a report if there is a folder for it, and print findings and tables."""
+def show(
+    result: "BenchmarkResult", folder: Path | None, *, plots: bool, as_json: bool, whole: bool = True
+) -> None:
+    """Write a report if there is a folder for it, and print findings and tables.
+
+    Args:
+        result: What to show.
+        folder: Of the report.
+        plots: Draw them in the report.
+        as_json: Print JSON.
+        whole: Name the sections that the result lacks.
+    """
     from modelsat.bench.reporting.report import absent, findings, write_report
     from modelsat.bench.sections import all_sections
 
@@ -242,7 +253,7 @@ def show(result: "BenchmarkResult", folder: Path | None, *, plots: bool, as_json
         for view in section.shown(result):
             _print_view(view)
     missing = absent(result)
-    if missing:
+    if whole and missing:
         typer.echo(f"Not run: {'; '.join(missing)}.")
 
 

@@ -86,7 +86,6 @@ def evaluate(
         prices=None,
         sections=("zoos",),
         fresh=fresh,
-        suite="full",
         effort=replace(EFFORTS["full"], routed=limit, beyond=False, streams=(), shuffles=8 * controls),
         split=split,
         seed=seed,
@@ -99,4 +98,4 @@ def evaluate(
         result.save(folder)
         say(f"{folder}: written.")
         folder = None
-    show(result, folder, plots=False, as_json=as_json)
+    show(result, folder, plots=False, as_json=as_json, whole=False)

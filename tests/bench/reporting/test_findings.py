@@ -1,4 +1,4 @@
-"""What won and where a rival wins, in words."""
+"""Findings in words, and their verdicts."""
 
 from dataclasses import replace
 
@@ -63,6 +63,19 @@ def test_every_defeat_in_every_zoo_is_reported() -> None:
     for row in defeats:
         assert f"{row['method']} beats" in lost
         assert str(row["zoo"]) in lost
+
+
+def test_without_zoos_of_its_own_a_result_speaks_of_all_candidates() -> None:
+    result = benchmark(only=["zoos"])
+    table = result.tables[0]
+    rows = [{**row, "zoo": "all"} for row in table.records() if row["zoo"] == ZOOS[0]]
+    whole = ZOOS_TABLE.table([[row[c] for c in table.columns] for row in rows], table.note)
+    found = findings(replace(result, tables=(whole,)))
+    text = "\n".join(text for group in found.values() for text in group)
+    assert "points over the best single candidate" in text
+    assert "among all candidates: +" in text
+    assert "Among all candidates, " in text
+    assert "in all" not in text.lower()
 
 
 def test_a_zoo_of_another_dataset_is_judged_where_it_was_routed_and_is_in_no_mean() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from modelsat.bench.methods import MODEL_SAT, ORACLE
-from modelsat.bench.results import MEAN_ZOO, BenchmarkResult, Cell, Row
+from modelsat.bench.results import ALL_CANDIDATES, MEAN_ZOO, BenchmarkResult, Cell, Row
 
 Role = Literal["own", "variant", "control", "bound", "baseline"]
 
@@ -52,6 +52,11 @@ def headline_rows(rows: Sequence[Row]) -> list[Row]:
 def part_name(part: str) -> str:
     """A part in words."""
     return _PART_NAMES.get(part, part)
+
+
+def among(zoo: str) -> str:
+    """A zoo, as a sentence ends with it."""
+    return "among all candidates" if zoo == ALL_CANDIDATES else f"in {zoo}"
 
 
 def number(row: Row, column: str) -> float:

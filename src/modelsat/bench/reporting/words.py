@@ -56,7 +56,8 @@ def with_interval(row: Row, column: str, *, sign: int = 1) -> str:
 
 
 def lead_over(row: Row, where: str) -> Finding:
-    """The router's lead over the method of a row, in points."""
+    """The router's lead over the method of a row, in points; `where` begins the sentence."""
+    where = where[:1].upper() + where[1:]
     verdict, method = judged(row, "lead"), row["method"]
     if verdict == "undecided" and number(row, "lead") == 0:
         return Finding(verdict, f"{where}, {MODEL_SAT} and {method} are level.")

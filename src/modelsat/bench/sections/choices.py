@@ -9,7 +9,7 @@ import numpy as np
 from modelsat.bench.methods import MODEL_SAT, choose_in
 from modelsat.bench.reporting.numbers import whole_percent
 from modelsat.bench.reporting.plots import Plot, draw
-from modelsat.bench.reporting.rows import distinct, grouped, number
+from modelsat.bench.reporting.rows import among, distinct, grouped, number
 from modelsat.bench.results import BenchmarkResult, Cell, Row, Table
 from modelsat.bench.run import BenchmarkRun
 from modelsat.bench.section import Column, Section, TableSpec
@@ -64,8 +64,9 @@ def _map(zoo: str, rows: Sequence[Row]) -> Plot:
     order = np.lexsort((-table.max(axis=1), table.argmax(axis=1)))
     table = table[order]
     firsts = Counter(candidates[columns[place]] for place in table.argmax(axis=1)).most_common()
-    title = f"In {zoo}, {firsts[0][0]} is the first choice for {firsts[0][1]} of {len(subjects)} subjects"
+    title = f"{firsts[0][0]} is the first choice for {firsts[0][1]} of {len(subjects)} subjects"
     title += f", {firsts[1][0]} for {firsts[1][1]}" if len(firsts) > 1 else ""
+    title += f", {among(zoo)}"
 
     def paint(axes: "Axes") -> None:
         blues = LinearSegmentedColormap.from_list("choice", ["#f2f6fa", "#9cc7e4", "#0072b2", "#003a5c"])

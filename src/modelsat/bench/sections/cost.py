@@ -25,7 +25,7 @@ from modelsat.bench.reporting.plots import (
     log_scale,
     percent_scale,
 )
-from modelsat.bench.reporting.rows import grouped, number, own_row, strongest_baseline
+from modelsat.bench.reporting.rows import among, grouped, number, own_row, strongest_baseline
 from modelsat.bench.reporting.words import Finding, best_of, listed
 from modelsat.bench.results import BenchmarkResult, Cell, Row, Table
 from modelsat.bench.run import BenchmarkRun
@@ -227,12 +227,12 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
     """Quality over all budgets, and cost saved; without intervals."""
     saving, never = [], []
     for zoo, rows in grouped(result.records("cost"), "zoo").items():
-        yield from best_of(rows, "aiq", f"Quality over all budgets (AIQ) in {zoo}", three_decimals)
+        yield from best_of(rows, "aiq", f"Quality over all budgets (AIQ) {among(zoo)}", three_decimals)
         own = own_row(rows)
         if own is not None and own["saved"] is not None:
-            saving.append(f"{whole_percent(number(own, 'saved'))} in {zoo}")
+            saving.append(f"{whole_percent(number(own, 'saved'))} {among(zoo)}")
         elif own is not None:
-            never.append(zoo)
+            never.append(among(zoo))
     if saving:
         hindsight = "settings read off with hindsight, no interval"
         yield Finding(
@@ -241,7 +241,7 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
     if never:
         yield Finding(
             "fact",
-            f"No setting reaches the strongest candidate's quality at a lower cost in {listed(never)}.",
+            f"No setting reaches the strongest candidate's quality at a lower cost {listed(never)}.",
         )
 
 
@@ -297,7 +297,7 @@ def _curves(zoo: str, rows: Sequence[Row], sums: Sequence[Row]) -> Plot:
     )
     return draw(
         paint,
-        title=f"Quality by cost in {zoo}",
+        title=f"Quality by cost {among(zoo)}",
         caption="Share of instructions answered right, by cost; points: single candidates; dotted: the strongest one "
         f"alone, its quality {saved} here, with the setting chosen in hindsight and no interval",
         height=3.2,

@@ -14,7 +14,7 @@ from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.methods import choose_in
 from modelsat.bench.prices import PriceTable
 from modelsat.bench.reporting.numbers import percent, whole_percent
-from modelsat.bench.reporting.rows import distinct, number
+from modelsat.bench.reporting.rows import among, distinct, number
 from modelsat.bench.reporting.words import Finding
 from modelsat.bench.results import BenchmarkResult, Cell, Suite, Table
 from modelsat.bench.run import BenchmarkRun
@@ -65,7 +65,7 @@ TABLE = TableSpec(
 
 def compute(run: BenchmarkRun) -> Iterator[Table]:
     """Gadgets on the core set; nothing if no zoo has prices."""
-    search = SEARCHES[run.suite]
+    search = SEARCHES[run.effort.suite]
     table = gadgets_table(
         run.core, run.scorer, run.prices, search=search, seed=run.seed, progress=run.progress
     )
@@ -188,7 +188,7 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
         yield Finding(
             "fact",
             f"The strongest of {len(distinct(row['gadget'] for row in rows))} gadget strings, {worst['gadget']}, sends "
-            f"{there} of instructions to the most expensive candidate of {worst['zoo']}; without it, {before} "
+            f"{there} of instructions to the most expensive candidate {among(str(worst['zoo']))}; without it, {before} "
             "go there.",
         )
 

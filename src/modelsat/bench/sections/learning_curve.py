@@ -53,7 +53,7 @@ TABLE = TableSpec(
 
 def compute(run: BenchmarkRun) -> Iterator[Table]:
     """The learning curve on the core set."""
-    yield learning_curve(run.core, run.scorer, draws=DRAWS[run.suite], seed=run.seed)
+    yield learning_curve(run.core, run.scorer, draws=DRAWS[run.effort.suite], seed=run.seed)
 
 
 def learning_curve(routed: EvaluationSet, scorer: Scorer, *, draws: int, seed: int) -> Table:

@@ -99,8 +99,8 @@ def compute(run: BenchmarkRun) -> Iterator[Table]:
             run.profiles,
             config=run.config,
             inference=mean_inference(run.profiles, [run.facts[name].parameters for name in members]),
-            sizes=SIZES[run.suite],
-            most_tokens=TIMED_TOKENS[run.suite],
+            sizes=SIZES[run.effort.suite],
+            most_tokens=TIMED_TOKENS[run.effort.suite],
         )
 
 

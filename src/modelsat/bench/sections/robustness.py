@@ -9,7 +9,7 @@ import numpy as np
 from modelsat.bench.evaluation_set import EvaluationSet
 from modelsat.bench.methods import choose_in_zoos
 from modelsat.bench.reporting.numbers import percent, points
-from modelsat.bench.reporting.rows import distinct, number
+from modelsat.bench.reporting.rows import among, distinct, number
 from modelsat.bench.reporting.words import Finding, judged, listed
 from modelsat.bench.results import MEAN_ZOO, BenchmarkResult, Cell, Suite, Table
 from modelsat.bench.run import BenchmarkRun
@@ -62,7 +62,7 @@ PERTURBATIONS: dict[str, Callable[[str, np.random.Generator], str]] = {
 
 def compute(run: BenchmarkRun) -> Iterator[Table]:
     """Perturbed requests of the core set."""
-    yield robustness_table(run.core, run.scorer, limit=SAMPLE[run.suite], seed=run.seed)
+    yield robustness_table(run.core, run.scorer, limit=SAMPLE[run.effort.suite], seed=run.seed)
 
 
 def robustness_table(routed: EvaluationSet, scorer: Scorer, *, limit: int, seed: int) -> Table:
@@ -111,7 +111,7 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
     if harmful:
         lines = [
             f"{row['perturbation']} ({points(number(row, 'accuracy_change'))} points"
-            + (")" if row["zoo"] == MEAN_ZOO else f", {row['zoo']})")
+            + (")" if row["zoo"] == MEAN_ZOO else f", {among(str(row['zoo']))})")
             for row in harmful
         ]
         yield Finding("fact", f"Accuracy falls, interval below 0, under {listed(lines)}.")

@@ -22,6 +22,7 @@ from modelsat.bench.reporting.numbers import (
 from modelsat.bench.reporting.plots import BASELINE, INK, OTHER, OWN, Plot, draw
 from modelsat.bench.reporting.rows import (
     BEST_SINGLE,
+    among,
     averaged_zoos,
     baselines_in,
     distinct,
@@ -215,7 +216,7 @@ def findings(result: BenchmarkResult) -> Iterator[Finding]:
     mean = len(zoos) > 1
     gap = number(own, "gap_closed")
     way = f", {percent(gap)} of the way to the oracle" if gap == gap else ""
-    where = f"in the mean over {len(zoos)} zoos" if mean else f"in {zoos[0]}"
+    where = f"in the mean over {len(zoos)} zoos" if mean else among(zoos[0])
     yield Finding(
         judged(own, "gain"),
         f"{MODEL_SAT} is right on {percent(number(own, 'accuracy'))} of {count(number(own, 'n'))} instructions "
@@ -257,7 +258,7 @@ def _by_zoo(result: BenchmarkResult) -> Iterator[Finding]:
         if not defeats and judged(closest, "lead") == "won":
             clear.append(f"{zoo} (closest: {closest['method']}, {with_interval(closest, 'lead')})")
         else:
-            yield from (lead_over(row, f"In {zoo}") for row in defeats or [closest])
+            yield from (lead_over(row, among(zoo)) for row in defeats or [closest])
     if clear:
         yield Finding("won", f"It leads every baseline, interval above 0, in {listed(clear)}.")
 
@@ -290,7 +291,7 @@ def views(result: BenchmarkResult) -> Iterator[View]:
     zoos = averaged_zoos(result)
     yield TABLE.view(
         headline,
-        title="Mean over the zoos, by method" if len(zoos) > 1 else f"By method, in {zoos[0]}",
+        title="Mean over the zoos, by method" if len(zoos) > 1 else f"By method, {among(zoos[0])}",
         note=f"{count(number(headline[0], 'n'))} instructions: {part_name(str(headline[0]['part']))}. Gain: over the "
         "best single candidate. Lead: Model-SAT minus the method. Both with paired 95% intervals.",
         without=("zoo", "part", "n"),
