@@ -83,10 +83,11 @@ def clear_cache(names: Sequence[str] = ()) -> tuple[CachePart, ...]:
         What was deleted.
 
     Raises:
-        DataError: There is no such part.
+        DataError: There is no such part, or it cannot be written.
     """
     wanted = require_parts(names)
     deleted = tuple(part for part in cache_parts() if part.name in wanted)
+    _require_writable(deleted)
     for part in deleted:
         shutil.rmtree(cache_folder() / part.name)
     return deleted
@@ -102,15 +103,16 @@ def move_cache(target: Path) -> tuple[CachePart, ...]:
         What was moved.
 
     Raises:
-        DataError: The folder holds something, or lies within the cache.
+        DataError: The folder holds something or lies within the cache, or the cache cannot be written.
     """
     source, target = cache_folder(), target.absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DataError(f"{target} is not an empty folder; name a new one to move the cache to.")
     if target.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{target} lies within the cache; name a folder outside {source}.")
-    target.mkdir(parents=True, exist_ok=True)
     moved = cache_parts()
+    _require_writable(moved)
+    target.mkdir(parents=True, exist_ok=True)
     for part in moved:
         shutil.move(source / part.name, target / part.name)
     if not os.environ.get(VARIABLE):
@@ -123,3 +125,10 @@ def move_cache(target: Path) -> tuple[CachePart, ...]:
             source.parent.mkdir(parents=True, exist_ok=True)
             source.symlink_to(target, target_is_directory=True)
     return moved
+
+
+def _require_writable(parts: Sequence[CachePart]) -> None:
+    """Refuse at once what would stop halfway."""
+    for part in parts:
+        if not os.access(cache_folder() / part.name, os.W_OK):
+            raise DataError(f"{cache_folder() / part.name} cannot be written; nothing was changed.")

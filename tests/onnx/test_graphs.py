@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modelsat.network.encoder import load_encoder
 from modelsat.network.exam_network import TorchInstructionEncoder
 from modelsat.onnx.encoders import OnnxInstructionEncoder, SentenceEncoder
-from modelsat.onnx.engines import find_decoder, find_sentence_encoder
+from modelsat.onnx.engines import find_engine, find_sentence_encoder
 from modelsat.onnx.graph import quantise
 from modelsat.onnx.session import has_vnni
 from modelsat.onnx.sizes import Precision
@@ -43,7 +43,7 @@ def make_reader(embedded: Embedded, precision: Precision) -> OnnxInstructionEnco
         adapters={},
     )
     return OnnxInstructionEncoder(
-        find_decoder(checkpoint, precision=precision),
+        find_engine(checkpoint, precision=precision),
         folder=embedded.backbone,
         sentences=SentenceEncoder(
             find_sentence_encoder(precision=precision), folder=embedded.encoder, threads=1

@@ -54,7 +54,7 @@ class OnnxInstructionEncoder:
     """Backbone and sentence encoder, loaded.
 
     Args:
-        engine: As `modelsat.onnx.engines.find_decoder` gives it.
+        engine: As `modelsat.onnx.engines.find_engine` gives it.
         folder: Of the embedded backbone, for its sizes and tokenizer.
         sentences: Runs beside the backbone.
         tokens: Token budget of an instruction.
@@ -123,7 +123,7 @@ class OnnxStudentEncoder:
     """A student, loaded.
 
     Args:
-        engine: As `modelsat.onnx.engines.find_student` gives it.
+        engine: As `modelsat.onnx.engines.find_engine` gives it.
         folder: Of the embedded sentence encoder, for its tokenizer.
         load_sentences: Fetches the whole sentence encoder, which only cards of other exams need.
         text_size: Width of sentence embeddings.

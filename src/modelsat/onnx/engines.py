@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from modelsat.cache import VARIABLE, cache_folder
@@ -23,8 +24,8 @@ _VERSION = 3
 _log = logging.getLogger(__name__)
 
 
-def find_decoder(checkpoint: Checkpoint, *, precision: Precision, progress: Progress = no_progress) -> Engine:
-    """The backbone with a router's adapters.
+def find_engine(checkpoint: Checkpoint, *, precision: Precision, progress: Progress = no_progress) -> Engine:
+    """A router's backbone with its adapters, or a student.
 
     Args:
         checkpoint: The router.
@@ -34,32 +35,21 @@ def find_decoder(checkpoint: Checkpoint, *, precision: Precision, progress: Prog
     Raises:
         CheckpointError: The adapters belong to other weights, or do not fit them.
     """
+    student = checkpoint.config.is_student
 
     def build(weights: StoredWeights) -> bytes:
         # Only building needs the package that writes graphs: it would double the cold start.
-        from modelsat.onnx.build import build_backbone
+        from modelsat.onnx.build import build_backbone, build_student
 
-        return build_backbone(checkpoint, weights, precision=precision, progress=progress)
+        write = build_student if student else build_backbone
+        return write(checkpoint, weights, precision=precision, progress=progress)
 
-    made_of = {"checkpoint": checkpoint.digest, "precision": precision}
-    return _find("backbone", EMBEDDED_BACKBONE, made_of, build)
-
-
-def find_student(checkpoint: Checkpoint, *, precision: Precision, progress: Progress = no_progress) -> Engine:
-    """A student; arguments and errors as for `find_decoder`."""
-
-    def build(weights: StoredWeights) -> bytes:
-        from modelsat.onnx.build import build_student
-
-        return build_student(checkpoint, weights, precision=precision, progress=progress)
-
-    return _find(
-        "student", EMBEDDED_ENCODER, {"checkpoint": checkpoint.digest, "precision": precision}, build
-    )
+    kind, model = ("student", EMBEDDED_ENCODER) if student else ("backbone", EMBEDDED_BACKBONE)
+    return _find(kind, model, {"checkpoint": checkpoint.digest, "precision": precision}, build)
 
 
 def find_sentence_encoder(*, precision: Precision, progress: Progress = no_progress) -> Engine:
-    """The whole sentence encoder, the same for all routers; arguments as for `find_decoder`."""
+    """The whole sentence encoder, the same for all routers; arguments as for `find_engine`."""
 
     def build(weights: StoredWeights) -> bytes:
         from modelsat.onnx.build import build_sentence_encoder
@@ -82,15 +72,21 @@ def _find(
     try:
         _write(path, graph)
     except OSError as error:
-        _log.warning(
-            "the engine is built anew at every start, since it cannot be kept in %s (%s); make room or name another "
-            "folder in %s, for a read-only system one that `modelsat cache build --to FOLDER` filled.",
-            path.parent,
-            error.strerror,
-            VARIABLE,
-        )
+        _warn_unkept(path.parent, error.strerror or str(error))
         return graph
     return path
+
+
+@cache
+def _warn_unkept(folder: Path, reason: str) -> None:
+    """Say once what keeps engines from being kept."""
+    _log.warning(
+        "engines are built anew at every start, since they cannot be kept in %s (%s); make room or name another folder "
+        "in %s, for a read-only system one that `modelsat cache build --to FOLDER` filled.",
+        folder,
+        reason,
+        VARIABLE,
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from modelsat.environment import usable_cores
 from modelsat.errors import LayoutError
 from modelsat.onnx.encoders import OnnxInstructionEncoder, OnnxStudentEncoder, SentenceEncoder
-from modelsat.onnx.engines import Engine, find_decoder, find_sentence_encoder, find_student
+from modelsat.onnx.engines import Engine, find_engine, find_sentence_encoder
 from modelsat.onnx.session import best_precision, has_vnni
 from modelsat.onnx.sizes import Precision
 from modelsat.progress import Progress, no_progress
@@ -105,5 +105,4 @@ def _find_engine(checkpoint: Checkpoint, precision: Precision, progress: Progres
             f"{checkpoint.folder}: ONNX Runtime runs layout exam_attention on the embedded models; this checkpoint "
             f"is {checkpoint.config.layout} on {checkpoint.config.backbone}. Use the runtime 'torch'."
         )
-    find = find_student if checkpoint.config.is_student else find_decoder
-    return find(checkpoint, precision=precision, progress=progress)
+    return find_engine(checkpoint, precision=precision, progress=progress)
