@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.capability.zoo import ModelZoo
-from modelsat.records.splits import read_splits
 from modelsat.records.store import OutcomeDirectory
 from modelsat.testing import Answer, FakeEndpoint, FakeRequest
 from tests.records.importers.test_mmlu_pro import record
@@ -65,7 +63,6 @@ def test_results_are_fetched_once_and_become_an_outcomes_directory(
     data = OutcomeDirectory.load(tmp_path)
     assert set(data.outcomes.candidates) == set(names)
     assert {row.score for row in data.outcomes if row.candidate == "gemma-7b"} == {0.0}
-    read_splits(tmp_path / "splits.json")
 
 
 @pytest.mark.parametrize(
@@ -93,10 +90,3 @@ def test_an_unknown_model_is_refused_with_those_that_there_are(tmp_path: Path) -
     assert run(str(tmp_path), "--candidate", "gpt-9").startswith(
         "error: no results of 'gpt-9'; there are those of DeepSeek"
     )
-
-
-def test_the_splits_name_shipped_candidates() -> None:
-    splits = read_splits(SCRIPT.parent.parent / "results" / "splits.json")
-    shipped = set(ModelZoo.shipped().names)
-    assert splits.unseen <= shipped
-    assert {name for zoo in splits.zoos.values() for name in zoo} <= shipped
