@@ -245,7 +245,8 @@ def share_out(room: int, least: Sequence[int], most: Sequence[int]) -> list[int]
     """Widths of columns: each has its least, and what is left goes to those that lack most of what they want."""
     widths = list(least)
     for _ in range(min(room, sum(most)) - sum(least)):
-        at = max(range(len(widths)), key=lambda column: most[column] / max(1, widths[column]))
+        narrow = [column for column, width in enumerate(widths) if width < most[column]]
+        at = max(narrow, key=lambda column: most[column] / max(1, widths[column]))
         widths[at] += 1
     return widths
 
