@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from modelsat.capability.zoo import ModelZoo
@@ -177,26 +176,3 @@ def test_the_demos_picture_shows_what_is_printed_and_fetches_nothing(zoo: Path, 
     drawn = (tmp_path / "demo.svg").read_text("utf-8")
     assert "dear" in drawn
     assert not re.search(r"url\(.?https?:|href=|<script|<image", drawn)
-
-
-@pytest.mark.parametrize(
-    ("module", "command", "extra"),
-    [
-        ("sqlalchemy.orm", "keys", "serve"),
-        ("huggingface_hub", "exam", "exam"),
-        ("starlette", "serve", "serve"),
-        ("torch", "tune", "torch"),
-    ],
-)
-def test_a_missing_module_names_the_extra_that_has_it(
-    monkeypatch: pytest.MonkeyPatch, module: str, command: str, extra: str
-) -> None:
-    def missing(*arguments: object, **options: object) -> None:
-        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-
-    monkeypatch.setattr(TyperGroup, "invoke", missing)
-    result = runner.invoke(app, [command, "--help"])
-    if result.exit_code == 0:
-        result = runner.invoke(app, [command])
-    assert result.exit_code == 1
-    assert f"pip install 'modelsat[{extra}]'" in result.stderr

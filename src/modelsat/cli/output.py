@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from shutil import get_terminal_size
 from textwrap import TextWrapper, fill, wrap
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from modelsat.errors import DataError, MissingExtraError, ModelSatError
+from modelsat.errors import DataError, ModelSatError
 from modelsat.redaction import redact
 
 if TYPE_CHECKING:
@@ -82,8 +81,6 @@ class CommandGroup(TyperGroup):
             return super().invoke(ctx)
         except ModelSatError as error:
             say(f"error: {error}")
-        except ModuleNotFoundError as error:
-            say(f"error: {_missing_part(error, ctx.invoked_subcommand)}")
         except BrokenPipeError:
             # The reader of a pipe has left (`| head`): click ends quietly.
             raise
@@ -94,27 +91,6 @@ class CommandGroup(TyperGroup):
             say("stopped.")
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(1)
-
-
-def _missing_part(error: ModuleNotFoundError, command: str | None) -> MissingExtraError:
-    """Which extra has a module that is not installed, from the package's own metadata.
-
-    Raises:
-        ModuleNotFoundError: No extra has it: the fault is the program's, or its installation's.
-    """
-    module = (error.name or "").partition(".")[0]
-    extras = []
-    for requirement in metadata.requires("modelsat") or ():
-        name, _, marker = requirement.partition(";")
-        distribution = re.match(r"[\w.-]+", name)
-        extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
-        if distribution and extra and distribution[0].replace("-", "_").lower() == module:
-            extras.append(extra[1])
-    if not extras:
-        raise error
-    # Several have it: that of the command, else the gateway's, which most commands with extras belong to.
-    best = str(next((extra for extra in (command, "serve") if extra in extras), extras[0]))
-    return MissingExtraError(best, f"modelsat {command}")
 
 
 class _RedactingStream:
